@@ -78,6 +78,7 @@ export type Nexthop =
 export interface Route {
   readonly table: number;
   readonly destination: string;
+  /** 0 is the best. IPv6 has no 0: there the kernel holds it as 1024, which is refused as a metric of its own. */
   readonly metric: number;
   readonly target:
     | { readonly kind: "nexthop"; readonly id: number; readonly source: string }
@@ -99,8 +100,9 @@ export interface Rule {
 export interface Firewall {
   /** Remote prefixes: what may neither leave nor enter except by the lanes. Sorted. */
   readonly remote: readonly string[];
-  /** Local and peer-facing names the guard excepts. */
+  /** What the lanes' names begin with ("sw-"), and the device of the stable address ("sw0"): what the guard excepts. */
   readonly lanePrefix: string;
+  readonly stableDevice: string;
   readonly mark: { readonly mark: number; readonly mask: number };
   /** The link policy in forward direction; anything between mesh prefixes that matches none is dropped. */
   readonly forward: readonly ForwardRule[];

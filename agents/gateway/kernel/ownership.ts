@@ -1,0 +1,28 @@
+/** @module Which kernel objects belong to Spanwire: everything else is read by explicit functions and never written. */
+
+/** The marks by which our own objects are known, after any restart, without a memory of having made them. */
+export interface Ownership {
+  /** The device that carries the stable address: "sw0". */
+  readonly stableDevice: string;
+  /** What the name of every lane begins with: "sw-". Not "sw": a switch has ports named swp1. */
+  readonly lanePrefix: string;
+  /** Every route in this table is ours, and every rule that is `not fwmark … lookup` this table. */
+  readonly table: number;
+  /** Ids of nexthop objects, inclusive. They share one number space with everybody on the host. */
+  readonly nexthopIds: { readonly first: number; readonly last: number };
+}
+
+export const DEFAULT_OWNERSHIP: Ownership = {
+  stableDevice: "sw0",
+  lanePrefix: "sw-",
+  table: 5180,
+  nexthopIds: { first: 51_800_000, last: 51_899_999 },
+};
+
+export function ownsDevice(ownership: Ownership, name: string): boolean {
+  return name === ownership.stableDevice || name.startsWith(ownership.lanePrefix);
+}
+
+export function ownsNexthop(ownership: Ownership, id: number): boolean {
+  return id >= ownership.nexthopIds.first && id <= ownership.nexthopIds.last;
+}
