@@ -1,0 +1,196 @@
+/**
+ * @module The map as one reader knows it: the newest verified record for each key, and the facts they add up to.
+ *
+ * Used alike by agents, hub and CLI. Absence never deletes: a record ends only by a tombstone of higher order, and
+ * the tombstone stays. A refused record changes nothing.
+ */
+import type { Admission, Delegation, Epoch, LinkPolicy, Mesh, Payload, Statement } from "@spanwire/proto/record";
+import type { Sha256, Verify } from "./crypto.ts";
+import { Digest, equalBytes } from "./digest.ts";
+import { DELEGATION_KEY, EPOCH_KEY, gatewayKey, LINK_POLICY_KEY, MESH_KEY, parseKey } from "./key.ts";
+import { type OpenedRecord, openRecord, type RefusalReason, type Trust } from "./open.ts";
+import { compareOrders, formatOrder, type Order } from "./order.ts";
+
+export type Offered =
+  /** Newer than what we had: `key` and what depends on it changed. */
+  | { readonly kind: "accepted"; readonly record: OpenedRecord }
+  /** Same order and same bytes. */
+  | { readonly kind: "known" }
+  /** Older than what we have: a replay or a reordered delivery. */
+  | { readonly kind: "stale"; readonly held: Order; readonly offered: Order }
+  /** Same order and different bytes: its signer said two things. The first one stays. */
+  | { readonly kind: "fork"; readonly message: string }
+  | { readonly kind: "refused"; readonly reason: RefusalReason | "KEY_CLAIMED"; readonly message: string };
+
+/** A statement together with the order it was made at. */
+export interface HeldStatement {
+  readonly statement: Statement;
+  readonly order: Order;
+}
+
+export interface RecordMapOptions {
+  readonly meshId: string;
+  /** Raw Ed25519 key of the root authority, pinned at join. */
+  readonly authorityKey: Uint8Array;
+  readonly verify: Verify;
+  readonly sha256: Sha256;
+}
+
+export class RecordMap {
+  readonly #records = new Map<string, OpenedRecord>();
+  readonly #admissions = new Map<string, Admission>();
+  readonly #statements = new Map<string, HeldStatement>();
+  /** WireGuard public key and epoch -> record key of its first owner. */
+  readonly #keyOwners = new Map<string, string>();
+  readonly #digest: Digest;
+  readonly #open: (key: string, bytes: Uint8Array) => ReturnType<typeof openRecord>;
+
+  constructor({ meshId, authorityKey, verify, sha256 }: RecordMapOptions) {
+    this.#digest = new Digest(sha256);
+    const trust: Trust = {
+      meshId,
+      authorityKey,
+      onlineKey: () => this.delegation?.onlineKey,
+      identity: (clusterId, ordinal) => {
+        const gateway = this.#admissions.get(clusterId)?.gateways.find((each) => each.ordinal === ordinal);
+        return gateway && { key: gateway.identityKey, incarnation: gateway.incarnation };
+      },
+    };
+    this.#open = (key, bytes) => openRecord(key, bytes, { trust, verify, sha256 });
+  }
+
+  /** Takes one stored record; verifies only what is not already held byte for byte. */
+  offer(key: string, bytes: Uint8Array): Offered {
+    const held = this.#records.get(key);
+    if (held !== undefined && equalBytes(held.bytes, bytes)) return { kind: "known" };
+    const opened = this.#open(key, bytes);
+    if (!opened.ok) return { kind: "refused", reason: opened.reason, message: opened.message };
+    const { record } = opened;
+    if (held !== undefined) {
+      const comparison = compareOrders(record.order, held.order);
+      if (comparison < 0) return { kind: "stale", held: held.order, offered: record.order };
+      if (comparison === 0) {
+        return { kind: "fork", message: `record "${key}": two different ones at order ${formatOrder(held.order)}` };
+      }
+    }
+    const owner = this.#findOtherOwner(record);
+    if (owner !== undefined) {
+      const message = `record "${key}": claims a WireGuard public key that "${owner}" stored first`;
+      return { kind: "refused", reason: "KEY_CLAIMED", message };
+    }
+    this.#store(record, held);
+    return { kind: "accepted", record };
+  }
+
+  /** Opens what is signed like a record and is not part of the map: a head, an acknowledgement. */
+  open(key: string, bytes: Uint8Array): ReturnType<typeof openRecord> {
+    return this.#open(key, bytes);
+  }
+
+  get(key: string): OpenedRecord | undefined {
+    return this.#records.get(key);
+  }
+
+  get size(): number {
+    return this.#records.size;
+  }
+
+  /** All records, tombstones included, in no particular order. */
+  records(): IterableIterator<OpenedRecord> {
+    return this.#records.values();
+  }
+
+  /** 32 bytes over (key, order) of all records. */
+  digest(): Uint8Array {
+    return this.#digest.bytes();
+  }
+
+  get mesh(): Mesh | undefined {
+    const body = this.#bodyOf(MESH_KEY);
+    return body?.case === "mesh" ? body.value : undefined;
+  }
+
+  get delegation(): Delegation | undefined {
+    const body = this.#bodyOf(DELEGATION_KEY);
+    return body?.case === "delegation" ? body.value : undefined;
+  }
+
+  get linkPolicy(): LinkPolicy | undefined {
+    const body = this.#bodyOf(LINK_POLICY_KEY);
+    return body?.case === "linkPolicy" ? body.value : undefined;
+  }
+
+  get epoch(): Epoch | undefined {
+    const body = this.#bodyOf(EPOCH_KEY);
+    return body?.case === "epoch" ? body.value : undefined;
+  }
+
+  /** Live admissions by cluster id. */
+  get admissions(): ReadonlyMap<string, Admission> {
+    return this.#admissions;
+  }
+
+  /** Statements of admitted gateways by record key ("gateway.eu.0"). */
+  get statements(): ReadonlyMap<string, HeldStatement> {
+    return this.#statements;
+  }
+
+  /** Keys of records whose type or body this version does not know. */
+  unknownKeys(): string[] {
+    const unknown = [...this.#records.values()].filter(
+      ({ key, payload }) => parseKey(key).type === "unknown" || payload.body.case === undefined,
+    );
+    return unknown.map((record) => record.key).sort();
+  }
+
+  #bodyOf(key: string): Payload["body"] | undefined {
+    return this.#records.get(key)?.payload.body;
+  }
+
+  #store(record: OpenedRecord, held: OpenedRecord | undefined): void {
+    if (held !== undefined) this.#digest.remove(record.key, held.order);
+    this.#digest.add(record.key, record.order);
+    this.#records.set(record.key, record);
+    const parsed = parseKey(record.key);
+    if (parsed.type === "cluster") this.#storeAdmission(parsed.clusterId, record);
+    if (parsed.type === "gateway") this.#refreshStatement(record.key, parsed.clusterId, parsed.ordinal);
+  }
+
+  #storeAdmission(clusterId: string, { payload }: OpenedRecord): void {
+    const before = this.#admissions.get(clusterId)?.gateways ?? [];
+    const admission = payload.body.case === "admission" ? payload.body.value : undefined;
+    if (admission === undefined) this.#admissions.delete(clusterId);
+    else this.#admissions.set(clusterId, admission);
+    for (const ordinal of new Set([...before, ...(admission?.gateways ?? [])].map((gateway) => gateway.ordinal))) {
+      this.#refreshStatement(gatewayKey(clusterId, ordinal), clusterId, ordinal);
+    }
+  }
+
+  /** A statement counts only while its own incarnation is admitted. */
+  #refreshStatement(key: string, clusterId: string, ordinal: number): void {
+    const former = this.#statements.get(key);
+    if (former !== undefined) this.#releaseKeys(key, former.statement);
+    this.#statements.delete(key);
+
+    const record = this.#records.get(key);
+    const gateway = this.#admissions.get(clusterId)?.gateways.find((each) => each.ordinal === ordinal);
+    if (record?.payload.body.case !== "statement" || gateway?.incarnation !== record.order.incarnation) return;
+    const statement = record.payload.body.value;
+    this.#statements.set(key, { statement, order: record.order });
+    for (const claim of keyClaims(statement)) this.#keyOwners.set(claim, key);
+  }
+
+  #releaseKeys(key: string, statement: Statement): void {
+    for (const claim of keyClaims(statement)) if (this.#keyOwners.get(claim) === key) this.#keyOwners.delete(claim);
+  }
+
+  #findOtherOwner({ key, payload }: OpenedRecord): string | undefined {
+    if (payload.body.case !== "statement") return undefined;
+    const owners = keyClaims(payload.body.value).map((claim) => this.#keyOwners.get(claim));
+    return owners.find((owner) => owner !== undefined && owner !== key);
+  }
+}
+
+function keyClaims(statement: Statement): string[] {
+  return statement.keys.map(({ epoch, publicKey }) => `${epoch}:${publicKey.toString()}`);
+}
