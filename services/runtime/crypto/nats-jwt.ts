@@ -3,10 +3,10 @@
  * Source: https://github.com/nats-io/jwt (v2/claims.go, v2/header.go).
  */
 import { SpanwireError } from "@spanwire/core/errors";
+import type { Verify } from "@spanwire/core/records/crypto";
 import { encodeBase32 } from "./base32.ts";
 import { decodeNkey, type NkeyPair } from "./nkey.ts";
 import { sha256 } from "./sha256.ts";
-import type { Verify } from "./verify.ts";
 
 const ALGORITHM = "ed25519-nkey";
 const HEADER = toBase64Url({ typ: "JWT", alg: ALGORITHM });
@@ -41,7 +41,7 @@ export function decodeNatsJwt(token: string, verify: Verify): NatsClaims {
     throw new SpanwireError("invalid", "nats jwt: not a token of NATS");
   }
   const { publicKey } = decodeNkey(claims.iss);
-  if (!verify(Buffer.from(`${header}.${payload}`), publicKey, Buffer.from(signature, "base64url"))) {
+  if (!verify(publicKey, Buffer.from(`${header}.${payload}`), Buffer.from(signature, "base64url"))) {
     throw new SpanwireError("unauthenticated", `nats jwt of ${claims.sub}: the signature is not that of ${claims.iss}`);
   }
   return claims;

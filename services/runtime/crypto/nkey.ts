@@ -24,7 +24,7 @@ export interface NkeyPair {
 /** Makes a signing nkey of an Ed25519 private key. */
 export function createNkeyPair(kind: NkeyKind, privateKey: Secret): NkeyPair {
   const signer = createSigner(privateKey);
-  return { publicKey: encodeNkey(kind, signer.publicKey), sign: signer.sign };
+  return { publicKey: encodeNkey(kind, signer.publicKey), sign: signer.signNow };
 }
 
 export function encodeNkey(kind: NkeyKind, publicKey: Uint8Array): string {

@@ -1,6 +1,7 @@
 /** @module Ed25519 keys in their raw 32-byte form, over node:crypto. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { Secret } from "@spanwire/core/identity/secret";
+import type { Signer } from "@spanwire/core/records/crypto";
 
 /** The fixed DER in front of a raw key: PKCS #8 and SubjectPublicKeyInfo of Ed25519 (RFC 8410, sections 4 and 7). */
 const PKCS8_PREFIX = Buffer.from("302e020100300506032b657004220420", "hex");
@@ -13,10 +14,10 @@ export interface SigningKey {
   readonly publicKey: Uint8Array;
 }
 
-export interface Signer {
-  readonly publicKey: Uint8Array;
-  /** The 64-byte signature of `bytes`. */
-  sign(bytes: Uint8Array): Uint8Array;
+/** A signer whose key is in this process. */
+export interface LocalSigner extends Signer {
+  /** As `sign`, for callers that cannot wait. */
+  signNow(message: Uint8Array): Uint8Array;
 }
 
 /** Makes a new key from the system's randomness. */
@@ -26,12 +27,10 @@ export function generateSigningKey(): SigningKey {
 }
 
 /** Imports the key once (about 0.1 ms), so that each signature costs only the signature. */
-export function createSigner(privateKey: Secret): Signer {
+export function createSigner(privateKey: Secret): LocalSigner {
   const key = privateKeyObject(privateKey);
-  return {
-    publicKey: rawEnd(createPublicKey(key), "spki"),
-    sign: (bytes) => new Uint8Array(sign(null, bytes, key)),
-  };
+  const signNow = (message: Uint8Array) => new Uint8Array(sign(null, message, key));
+  return { publicKey: rawEnd(createPublicKey(key), "spki"), signNow, sign: async (message) => signNow(message) };
 }
 
 /** Gives the private key as a PKCS #8 PEM file for TLS libraries; the text is a secret too. */

@@ -1,20 +1,18 @@
 /** @module Ed25519 verification with the imported keys kept: importing one costs as much as a verification. */
 import { createPublicKey, type KeyObject, verify } from "node:crypto";
+import type { Verify } from "@spanwire/core/records/crypto";
 import { signingKeySpki } from "./signing-key.ts";
 
 const PUBLIC_KEY_BYTES = 32;
 const SIGNATURE_BYTES = 64;
 const CACHED_KEYS = 4096;
 
-/** Tells whether `signature` is the holder of `publicKey`'s over `bytes`. Malformed keys and signatures are false, never an error. */
-export type Verify = (bytes: Uint8Array, publicKey: Uint8Array, signature: Uint8Array) => boolean;
-
-/** Makes a verifier with a cache of its own; the least recently used key leaves first. */
+/** Makes a verifier with a cache of its own; the least recently used key leaves first. Malformed input is false. */
 export function createVerify({ cachedKeys = CACHED_KEYS } = {}): Verify {
   const cache = new Map<string, KeyObject>();
-  return (bytes, publicKey, signature) => {
+  return (publicKey, message, signature) => {
     if (publicKey.length !== PUBLIC_KEY_BYTES || signature.length !== SIGNATURE_BYTES) return false;
-    return verify(null, bytes, cachedKey(cache, publicKey, cachedKeys), signature);
+    return verify(null, message, cachedKey(cache, publicKey, cachedKeys), signature);
   };
 }
 
