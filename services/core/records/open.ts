@@ -24,6 +24,8 @@ export interface OpenedRecord {
   readonly payload: Payload;
   /** The stored bytes. */
   readonly bytes: Uint8Array;
+  /** What the signature covers: the envelope around it can be changed by anybody on the way. */
+  readonly signed: Uint8Array;
 }
 
 export type RefusalReason =
@@ -62,7 +64,7 @@ export function openRecord(key: string, bytes: Uint8Array, { trust, verify, sha2
   const objection = objectionTo(payload, signer);
   if (objection !== undefined) return refuse("NOT_ENTITLED", `record "${key}": ${objection}`);
   const order = { incarnation: payload.incarnation, generation: payload.generation };
-  return { ok: true, record: { key, order, payload, bytes } };
+  return { ok: true, record: { key, order, payload, bytes, signed: envelope.payload } };
 }
 
 interface FoundSigner {

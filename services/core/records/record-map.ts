@@ -14,11 +14,11 @@ import { compareOrders, formatOrder, type Order } from "./order.ts";
 export type Offered =
   /** Newer than what we had: `key` and what depends on it changed. */
   | { readonly kind: "accepted"; readonly record: OpenedRecord }
-  /** Same order and same bytes. */
+  /** Same order and same signed bytes. */
   | { readonly kind: "known" }
   /** Older than what we have: a replay or a reordered delivery. */
   | { readonly kind: "stale"; readonly held: Order; readonly offered: Order }
-  /** Same order and different bytes: its signer said two things. The first one stays. */
+  /** Same order and different signed bytes: its signer said two things. The first one stays. */
   | { readonly kind: "fork"; readonly message: string }
   | { readonly kind: "refused"; readonly reason: RefusalReason | "KEY_CLAIMED"; readonly message: string };
 
@@ -70,6 +70,7 @@ export class RecordMap {
       const comparison = compareOrders(record.order, held.order);
       if (comparison < 0) return { kind: "stale", held: held.order, offered: record.order };
       if (comparison === 0) {
+        if (equalBytes(record.signed, held.signed)) return { kind: "known" };
         return { kind: "fork", message: `record "${key}": two different ones at order ${formatOrder(held.order)}` };
       }
     }
