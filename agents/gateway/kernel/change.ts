@@ -96,7 +96,7 @@ export function removeLink(link: Pick<ObservedLink, "kind" | "name">): Change {
     : { kind: "remove-link", name: link.name };
 }
 
-function isWireGuardChange(change: Change): change is WireGuardChange {
+export function isWireGuardChange(change: Change): change is WireGuardChange {
   switch (change.kind) {
     case "add-wireguard-link":
     case "remove-wireguard-link":
@@ -114,6 +114,6 @@ function isWireGuardChange(change: Change): change is WireGuardChange {
   }
 }
 
-function isFirewallChange(change: Change): change is FirewallChange {
+export function isFirewallChange(change: Change): change is FirewallChange {
   return change.kind === "replace-firewall" || change.kind === "remove-firewall";
 }

@@ -1,0 +1,125 @@
+/** @module A kernel in memory that behaves: for unit tests, simulations and benchmarks of everything above this folder. */
+import { type Change, isFirewallChange, isWireGuardChange } from "../change.ts";
+import { kernelError } from "../kernel-error.ts";
+import type { FirewallPort, HostNetwork, Kernel, NetworkPort, WireGuardPort } from "../port.ts";
+import { applyNetworkChange, observeNetwork } from "./network.ts";
+import { printState } from "./print.ts";
+import { emptyState, type FakePeer, type FakeState } from "./state.ts";
+import { applyWireGuardChange, observeDevice } from "./wireguard.ts";
+
+export class FakeKernel implements Kernel {
+  /** Changes applied through the ports, failed ones included: what must stay 0 at rest. */
+  writes = 0;
+  /** Returns the sentence with which the kernel refuses this change, or undefined. */
+  refuse: (change: Change) => string | undefined = () => undefined;
+
+  readonly wireguard: WireGuardPort;
+  readonly network: NetworkPort;
+  readonly firewall: FirewallPort;
+  readonly #state: FakeState = emptyState();
+  readonly #watchers = new Set<() => void>();
+
+  constructor() {
+    const state = this.#state;
+    const apply = async (change: Change) => this.#write(change);
+    this.wireguard = { observe: async (name) => observeDevice(state, name), apply };
+    this.network = {
+      observe: async () => observeNetwork(state),
+      host: async () => state.host,
+      watch: (signal) => this.#watch(signal),
+      apply,
+    };
+    this.firewall = { observe: async () => state.firewall, counters: async () => new Map(state.counters), apply };
+  }
+
+  /** Does what another program or an operator might: not counted, never refused. */
+  byHand(change: Change): void {
+    this.#perform(change);
+  }
+
+  /** What packets do to a peer: handshakes, roaming, traffic. */
+  touchPeer(
+    device: string,
+    publicKey: string,
+    what: Partial<Pick<FakePeer, "endpoint" | "lastHandshakeMs" | "rxBytes" | "txBytes">>,
+  ): void {
+    const peer = this.#state.links.get(device)?.device?.peers.get(publicKey);
+    if (peer === undefined) throw kernelError(`touch peer ${publicKey} of ${device}`, "ENOENT", "no such peer");
+    Object.assign(peer, what);
+  }
+
+  /** Gives the host other addresses and connected routes. */
+  setHost(host: HostNetwork): void {
+    this.#state.host = host;
+    this.#notify();
+  }
+
+  /** Somebody edits our table by hand. */
+  alterFirewall(difference: string): void {
+    this.#state.firewall = { kind: "altered", difference };
+    this.#notify();
+  }
+
+  setCounter(name: string, packets: number, bytes: number): void {
+    this.#state.counters.set(name, { packets, bytes });
+  }
+
+  /** Everything it holds, sorted, in the words of `ip`, `wg` and `nft`. */
+  toString(): string {
+    return printState(this.#state);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #write(change: Change): void {
+    this.writes += 1;
+    const refusal = this.refuse(change);
+    if (refusal !== undefined) throw kernelError(change, "EINVAL", refusal);
+    this.#perform(change);
+  }
+
+  #perform(change: Change): void {
+    perform(this.#state, change);
+    this.#notify();
+  }
+
+  #notify(): void {
+    for (const wake of this.#watchers) wake();
+  }
+
+  async *#watch(signal: AbortSignal): AsyncGenerator<void> {
+    let dirty = true;
+    let wake = () => {};
+    const notify = () => {
+      dirty = true;
+      wake();
+    };
+    this.#watchers.add(notify);
+    signal.addEventListener("abort", notify);
+    try {
+      while (!signal.aborted) {
+        if (dirty) {
+          dirty = false;
+          yield;
+        } else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    } finally {
+      this.#watchers.delete(notify);
+      signal.removeEventListener("abort", notify);
+    }
+  }
+}
+
+function perform(state: FakeState, change: Change): void {
+  if (isWireGuardChange(change)) applyWireGuardChange(state, change);
+  else if (!isFirewallChange(change)) applyNetworkChange(state, change);
+  else if (change.kind === "replace-firewall") state.firewall = { kind: "present", firewall: change.firewall };
+  else {
+    state.firewall = { kind: "absent" };
+    state.counters.clear();
+  }
+}
