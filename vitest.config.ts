@@ -10,7 +10,7 @@ export default defineConfig({
       {
         test: {
           name: "integration",
-          include: ["test/integration/**/*.test.ts", "{services,agents}/**/*.integration.test.ts"],
+          include: ["test/integration/**/*.test.ts", "{services,agents,test}/**/*.integration.test.ts"],
           exclude: ["**/node_modules/**"],
           testTimeout: SLOW_TEST_MS,
           hookTimeout: SLOW_TEST_MS,

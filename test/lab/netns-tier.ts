@@ -1,0 +1,12 @@
+/** @module The tier of tests that need root and a kernel with WireGuard. */
+import type { VmOutcome } from "./vm/boot.ts";
+import type { VmRun } from "./vm/run.ts";
+import { runWhereWireGuardIs } from "./where-wireguard-is.ts";
+
+const LIMIT_MS = 15 * 60_000;
+
+/** Runs the `netns` project of Vitest, unchanged, where WireGuard is; throws `Unavailable` when that is nowhere. */
+export async function runNetnsTier(filters: readonly string[] = [], options: Partial<VmRun> = {}): Promise<VmOutcome> {
+  const command = ["vitest", "run", "--project", "netns", ...filters];
+  return runWhereWireGuardIs({ timeoutMs: LIMIT_MS, ...options, command });
+}
