@@ -201,6 +201,23 @@ describe("admissions and statements", () => {
 });
 
 describe("digest", () => {
+  test("leaves out a statement that nobody can verify any more, so that late comers agree", async () => {
+    const readmitted = await by.admission("eu", [stranger], { incarnation: 2n });
+    const early = await joinedMap();
+    early.offer("gateway.eu.0", await by.statement(eu0, "eu"));
+    early.offer("cluster.eu", readmitted);
+    const late = await joinedMap();
+    late.offer("cluster.eu", readmitted);
+    expect(late.offer("gateway.eu.0", await by.statement(eu0, "eu")).kind).toBe("refused");
+    expect(early.digest()).toEqual(late.digest());
+
+    for (const map of [early, late]) {
+      map.offer("gateway.eu.0", await by.statement(stranger, "eu", { incarnation: 2n }));
+    }
+    expect(early.digest()).toEqual(late.digest());
+    expect(early.get("gateway.eu.0")?.order.incarnation).toBe(2n);
+  });
+
   test("depends on the records alone, not on the way to them", async () => {
     const [first, second, third] = await Promise.all(
       [1n, 2n, 3n].map((generation) => by.statement(eu0, "eu", { generation })),

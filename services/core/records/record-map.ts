@@ -43,6 +43,8 @@ export class RecordMap {
   /** WireGuard public key and epoch -> record key of its first owner. */
   readonly #keyOwners = new Map<string, string>();
   readonly #digest: Digest;
+  /** What the digest holds. */
+  readonly #counted = new Map<string, Order>();
   readonly #open: (key: string, bytes: Uint8Array) => ReturnType<typeof openRecord>;
 
   constructor({ meshId, authorityKey, verify, sha256 }: RecordMapOptions) {
@@ -79,7 +81,7 @@ export class RecordMap {
       const message = `record "${key}": claims a WireGuard public key that "${owner}" stored first`;
       return { kind: "refused", reason: "KEY_CLAIMED", message };
     }
-    this.#store(record, held);
+    this.#store(record);
     return { kind: "accepted", record };
   }
 
@@ -101,7 +103,10 @@ export class RecordMap {
     return this.#records.values();
   }
 
-  /** 32 bytes over (key, order) of all records. */
+  /**
+   * 32 bytes over (key, order) of all records but statements of an incarnation that is not admitted: who comes later
+   * cannot verify those, and must come to the same digest.
+   */
   digest(): Uint8Array {
     return this.#digest.bytes();
   }
@@ -148,10 +153,10 @@ export class RecordMap {
     return this.#records.get(key)?.payload.body;
   }
 
-  #store(record: OpenedRecord, held: OpenedRecord | undefined): void {
-    if (held !== undefined) this.#digest.remove(record.key, held.order);
-    this.#digest.add(record.key, record.order);
+  #store(record: OpenedRecord): void {
+    this.#uncount(record.key);
     this.#records.set(record.key, record);
+    if (record.payload.body.case !== "statement") this.#count(record);
     const parsed = parseKey(record.key);
     if (parsed.type === "cluster") this.#storeAdmission(parsed.clusterId, record);
     if (parsed.type === "gateway") this.#refreshStatement(record.key, parsed.clusterId, parsed.ordinal);
@@ -174,11 +179,26 @@ export class RecordMap {
     this.#statements.delete(key);
 
     const record = this.#records.get(key);
+    if (record?.payload.body.case !== "statement") return;
+    this.#uncount(key);
     const gateway = this.#admissions.get(clusterId)?.gateways.find((each) => each.ordinal === ordinal);
-    if (record?.payload.body.case !== "statement" || gateway?.incarnation !== record.order.incarnation) return;
+    if (gateway?.incarnation !== record.order.incarnation) return;
+    this.#count(record);
     const statement = record.payload.body.value;
     this.#statements.set(key, { statement, order: record.order });
     for (const claim of keyClaims(statement)) this.#keyOwners.set(claim, key);
+  }
+
+  #count({ key, order }: OpenedRecord): void {
+    this.#digest.add(key, order);
+    this.#counted.set(key, order);
+  }
+
+  #uncount(key: string): void {
+    const order = this.#counted.get(key);
+    if (order === undefined) return;
+    this.#digest.remove(key, order);
+    this.#counted.delete(key);
   }
 
   #releaseKeys(key: string, statement: Statement): void {
