@@ -116,8 +116,11 @@ export interface Firewall {
 export interface ForwardRule {
   /** Name of the link, for the counter: "eu~us". */
   readonly link: string;
-  /** Whether connections start on this side, go out, or come in from the remote. */
-  readonly direction: "out" | "in";
+  /**
+   * Whether connections start on this side and go out by a lane, come in from a lane, or pass from lane to lane for
+   * a pair that this cluster carries.
+   */
+  readonly direction: "out" | "in" | "through";
   readonly source: string;
   readonly destination: string;
   readonly protocol: "any" | "tcp" | "udp" | "icmp";
