@@ -1,0 +1,100 @@
+/** @module One prefix, and what two prefixes are to each other. */
+import { SpanwireError } from "../errors.ts";
+import { ADDRESS_BITS, type Family, formatIp, type IpAddress, ipFrom, readIp } from "./ip.ts";
+
+declare const cidrBrand: unique symbol;
+
+/** Made only by the functions of this file, so it never has host bits. */
+export interface Cidr {
+  readonly family: Family;
+  /** The first address. */
+  readonly base: bigint;
+  /** Prefix length: 0 to 32 or 128. */
+  readonly bits: number;
+  readonly [cidrBrand]: true;
+}
+
+export type ReadCidr = { readonly ok: true; readonly cidr: Cidr } | { readonly ok: false; readonly problem: string };
+
+/** Reads "10.1.0.0/16" or "fd00::/8", or says what is wrong with it. Host bits are refused, not cleared. */
+export function readCidr(text: string): ReadCidr {
+  const [address = "", length, ...rest] = text.split("/");
+  if (length === undefined || rest.length > 0) {
+    return { ok: false, problem: `"${text}" is not a prefix: write it as address/length, like 10.1.0.0/16` };
+  }
+  const read = readIp(address);
+  if (!read.ok) return { ok: false, problem: `"${text}" is not a prefix: ${read.problem}` };
+  const most = ADDRESS_BITS[read.ip.family];
+  if (!/^(0|[1-9][0-9]{0,2})$/.test(length) || Number(length) > most) {
+    return { ok: false, problem: `"${text}" is not a prefix: its length must be 0 to ${most}` };
+  }
+  const cidr = cidrFrom(read.ip, Number(length));
+  if (cidr.base !== read.ip.value) {
+    return { ok: false, problem: `"${text}" has host bits set: the prefix is ${formatCidr(cidr)}` };
+  }
+  return { ok: true, cidr };
+}
+
+/** As `readCidr`; throws a SpanwireError `invalid`. */
+export function parseCidr(text: string): Cidr {
+  const read = readCidr(text);
+  if (!read.ok) throw new SpanwireError("invalid", read.problem);
+  return read.cidr;
+}
+
+/** The prefix of length `bits` that `ip` lies in. */
+export function cidrFrom(ip: IpAddress, bits: number): Cidr {
+  const hostBits = BigInt(ADDRESS_BITS[ip.family] - bits);
+  return { family: ip.family, base: (ip.value >> hostBits) << hostBits, bits } as Cidr;
+}
+
+export function formatCidr(cidr: Cidr): string {
+  return `${formatIp(ipFrom(cidr.family, cidr.base))}/${cidr.bits}`;
+}
+
+/** The prefix of one address: /32 or /128. */
+export function hostCidr(ip: IpAddress): Cidr {
+  return cidrFrom(ip, ADDRESS_BITS[ip.family]);
+}
+
+/** Whether every address of `inner` is one of `outer`. */
+export function containsCidr(outer: Cidr, inner: Cidr): boolean {
+  if (outer.family !== inner.family || outer.bits > inner.bits) return false;
+  const hostBits = BigInt(ADDRESS_BITS[outer.family] - outer.bits);
+  return outer.base >> hostBits === inner.base >> hostBits;
+}
+
+export function containsIp(outer: Cidr, ip: IpAddress): boolean {
+  return containsCidr(outer, hostCidr(ip));
+}
+
+/** Whether they share an address. Two prefixes that do are equal or nested. */
+export function overlaps(a: Cidr, b: Cidr): boolean {
+  return containsCidr(a, b) || containsCidr(b, a);
+}
+
+/** What both cover: the longer of two that overlap. */
+export function findIntersection(a: Cidr, b: Cidr): Cidr | undefined {
+  if (containsCidr(a, b)) return b;
+  return containsCidr(b, a) ? a : undefined;
+}
+
+/** What is left of `cidr` without `holes`: the fewest prefixes, in order of address. */
+export function subtract(cidr: Cidr, holes: readonly Cidr[]): readonly Cidr[] {
+  const inside = holes.filter((hole) => overlaps(cidr, hole));
+  if (inside.length === 0) return [cidr];
+  if (inside.some((hole) => containsCidr(hole, cidr))) return [];
+  return halves(cidr).flatMap((half) => subtract(half, inside));
+}
+
+function halves({ family, base, bits }: Cidr): readonly Cidr[] {
+  const half = 1n << BigInt(ADDRESS_BITS[family] - bits - 1);
+  return [cidrFrom(ipFrom(family, base), bits + 1), cidrFrom(ipFrom(family, base + half), bits + 1)];
+}
+
+/** IPv4 before IPv6, then by address, then the shorter first. */
+export function compareCidrs(a: Cidr, b: Cidr): number {
+  if (a.family !== b.family) return a.family === "ipv4" ? -1 : 1;
+  if (a.base !== b.base) return a.base < b.base ? -1 : 1;
+  return a.bits - b.bits;
+}

@@ -1,0 +1,111 @@
+/** @module What one remote cluster adds to the kernel, from its plan and what its gateways say now. */
+import type { Family } from "../address/ip.ts";
+import { bestMetric } from "./base.ts";
+import type { ClusterPlan } from "./cluster-plan.ts";
+import type { Condition } from "./condition.ts";
+import type { Context } from "./context.ts";
+import { EMPTY_FRAGMENT, type Fragment } from "./desired.ts";
+import { groupNexthopId } from "./nexthop-id.ts";
+import { NO_PATH, type RemoteGateway } from "./remote-gateway.ts";
+import type { Nexthop, Route } from "./state.ts";
+
+/** A cluster with tunnels of its own, or one that is not linked and only guarded against. */
+export function compileDirect(context: Context, plan: ClusterPlan, gateways: readonly RemoteGateway[]): Fragment {
+  const { verdict } = plan;
+  const members = bestRanked(gateways);
+  return {
+    ...guardOf(plan),
+    peers: gateways.flatMap(({ peers }) => peers.map(({ peer }) => peer)),
+    nexthops: [...gateways.flatMap(gatewayNexthops), ...groups(context, plan, members)],
+    routes: [
+      ...gateways.flatMap((gateway) => gatewayRoutes(context, gateway)),
+      ...(members.length > 0 ? groupRoutes(context, plan, plan.member.block) : []),
+      ...plan.blackholes,
+    ],
+    conditions: [...plan.conditions, ...(verdict.linked ? pathConditions(plan.member.id, gateways) : [])],
+  };
+}
+
+/** A cluster that another one carries: its routes point at the carrier's group. */
+export function compileCarried(context: Context, plan: ClusterPlan, carrier: Carrier): Fragment {
+  if (!carrier.usable) {
+    const condition: Condition = {
+      type: "TransitUnavailable",
+      subject: `cluster ${plan.member.id}`,
+      message: `${plan.member.id} is to be reached through ${carrier.id}: ${carrier.why}`,
+    };
+    return { ...guardOf(plan), conditions: [...plan.conditions, condition] };
+  }
+  return { ...guardOf(plan), routes: [...groupRoutes(context, plan, carrier.block), ...plan.blackholes] };
+}
+
+export type Carrier =
+  | { readonly usable: true; readonly id: string; readonly block: number }
+  | { readonly usable: false; readonly id: string; readonly why: string };
+
+function guardOf({ blackholes, remote, forward, snat, conditions }: ClusterPlan): Fragment {
+  return { ...EMPTY_FRAGMENT, routes: blackholes, remote, forward, snat, conditions };
+}
+
+/** Serving before draining before down: the group never empties while there is a peer at all. */
+function bestRanked(gateways: readonly RemoteGateway[]): readonly RemoteGateway[] {
+  const best = Math.min(...gateways.map(({ rank }) => rank));
+  return gateways.filter(({ rank }) => rank === best);
+}
+
+function gatewayNexthops({ plan, lane }: RemoteGateway): readonly Nexthop[] {
+  return plan.families.map(({ family, nexthopId }) => ({ kind: "device", id: nexthopId, family, device: lane }));
+}
+
+function groups({ carried, local }: Context, { member }: ClusterPlan, members: readonly RemoteGateway[]): Nexthop[] {
+  if (members.length === 0) return [];
+  return carried.map((family) => ({
+    kind: "group",
+    id: groupNexthopId(member.block, family),
+    members: members.flatMap(({ plan }) => nexthopIds(plan.families, family).map((id) => ({ id, weight: 1 }))),
+    resilientBuckets: local.resilientBuckets,
+  }));
+}
+
+function nexthopIds(families: RemoteGateway["plan"]["families"], family: Family): readonly number[] {
+  return families.filter((each) => each.family === family).map(({ nexthopId }) => nexthopId);
+}
+
+function gatewayRoutes({ sources, local }: Context, { plan, peers }: RemoteGateway): readonly Route[] {
+  if (sources === undefined) return [];
+  const { table } = local.routing;
+  return plan.families.flatMap(({ family, nexthopId, own, plane }): Route[] => {
+    const metric = bestMetric(family);
+    const source = sources.stable[family];
+    const toGateway = own.map((destination): Route => {
+      return { table, destination, metric, target: { kind: "nexthop", id: nexthopId, source } };
+    });
+    // From our address on the same plane, so that the answer comes back by it.
+    const toPlanes = peers.map(({ plane: on, peer }): Route => {
+      const target = { kind: "device", device: peer.device, source: sources[on][family] } as const;
+      return { table, destination: plane[on], metric, target };
+    });
+    return [...toGateway, ...toPlanes];
+  });
+}
+
+function groupRoutes({ sources, local }: Context, { destinations }: ClusterPlan, block: number): readonly Route[] {
+  if (sources === undefined) return [];
+  return destinations.map(({ family, prefix }) => ({
+    table: local.routing.table,
+    destination: prefix,
+    metric: bestMetric(family),
+    target: { kind: "nexthop", id: groupNexthopId(block, family), source: sources.stable[family] },
+  }));
+}
+
+function pathConditions(id: string, gateways: readonly RemoteGateway[]): readonly Condition[] {
+  const subject = `cluster ${id}`;
+  if (gateways.length === 0) {
+    const message = `${id} is linked and none of its gateways has said a key for the epoch: waiting for its statement`;
+    return [{ type: "NoGateway", subject, message }];
+  }
+  if (gateways.some(({ rank }) => rank !== NO_PATH)) return [];
+  const message = `neither this gateway nor any of ${id} has an endpoint: give one an address, or name a transit cluster`;
+  return [{ type: "NoPath", subject, message }];
+}

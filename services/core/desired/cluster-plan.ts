@@ -1,0 +1,83 @@
+/**
+ * @module The part of a remote cluster's wish that follows from admissions and policy alone. It stays the same object
+ * while its gateways say this and that, which is what makes one changed statement cheap.
+ */
+import { type Cidr, formatCidr, subtract } from "../address/cidr.ts";
+import type { Family } from "../address/ip.ts";
+import type { PairVerdict } from "../policy/pair.ts";
+import type { Condition } from "./condition.ts";
+import type { Context } from "./context.ts";
+import { forwardRules, snatRules } from "./crossing.ts";
+import { type GatewayPlan, planGateways } from "./gateway-plan.ts";
+import type { Member } from "./member.ts";
+import { ownedRanges, throughRanges } from "./ranges.ts";
+import { isKept, notCarriedConditions, shadowConditions } from "./shadow.ts";
+import type { Firewall, ForwardRule, Route } from "./state.ts";
+
+export interface ClusterPlan {
+  readonly member: Member;
+  readonly verdict: PairVerdict;
+  /** There whatever happens to the tunnels: nothing for the cluster ever leaves in clear. */
+  readonly blackholes: readonly Route[];
+  readonly remote: readonly string[];
+  readonly forward: readonly ForwardRule[];
+  readonly snat: Firewall["snat"];
+  /** What routes to the cluster's group, or to that of the cluster that carries the pair. */
+  readonly destinations: readonly Destination[];
+  /** Those that we build tunnels to: none where the pair is not linked or goes through another cluster. */
+  readonly gateways: readonly GatewayPlan[];
+  /** What the cluster may be reached for besides its gateways' own addresses; sorted. */
+  readonly conditions: readonly Condition[];
+}
+
+export interface Destination {
+  readonly family: Family;
+  readonly prefix: string;
+}
+
+export interface PlanInputs {
+  readonly member: Member;
+  readonly verdict: PairVerdict;
+  /** Clusters that this one carries for us. */
+  readonly carries: readonly Member[];
+}
+
+/** Below every other route: `ip` prints it as "metric 4096". */
+export const WORST_METRIC = 4096;
+
+export function planCluster(context: Context, { member, verdict, carries }: PlanInputs): ClusterPlan {
+  const { overlay, carried, routable, kept } = context;
+  const direct = verdict.linked && verdict.transit === undefined;
+  const ours = member.prefixes.filter(({ family }) => carried.includes(family));
+  const beyond = carries.flatMap((each) => throughRanges(overlay, each, carried));
+  const routed = !verdict.linked ? [] : direct ? ours : throughRanges(overlay, member, carried);
+  return {
+    member,
+    verdict,
+    blackholes: ownedRanges(overlay, member, routable).map((prefix) => blackhole(context, prefix)),
+    // What stays local is not remote: without the holes the guard would cut the host off its own network.
+    remote: ownedRanges(overlay, member, ["ipv4", "ipv6"])
+      .flatMap((prefix) => subtract(prefix, kept))
+      .map(formatCidr),
+    forward: forwardRules(context, member, verdict),
+    snat: verdict.linked ? snatRules(context, member) : [],
+    destinations: routed
+      .filter((prefix) => !isKept(context, prefix))
+      .map((prefix) => ({ family: prefix.family, prefix: formatCidr(prefix) })),
+    gateways: direct ? planGateways(context, member, [...ours, ...beyond].map(formatCidr)) : [],
+    conditions: [
+      ...member.conditions,
+      ...shadowConditions(context, member),
+      ...(verdict.linked ? notCarriedConditions(context, member) : []),
+    ],
+  };
+}
+
+function blackhole({ local }: Context, prefix: Cidr): Route {
+  return {
+    table: local.routing.table,
+    destination: formatCidr(prefix),
+    metric: WORST_METRIC,
+    target: { kind: "blackhole" },
+  };
+}

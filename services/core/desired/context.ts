@@ -1,0 +1,104 @@
+/** @module What compiling every cluster has in common: read once from map and host, the same object until it changes. */
+import type { Admission, Epoch, LinkPolicy, Mesh } from "@spanwire/proto/record";
+import { type Cidr, hostCidr, parseCidr } from "../address/cidr.ts";
+import { type Family, formatIp, parseIp } from "../address/ip.ts";
+import { type OverlayPlace, type OverlayRange, overlayAddress, parseOverlay } from "../address/overlay.ts";
+import { planeOfEpoch } from "./lane.ts";
+import type { LocalFacts, OwnKey } from "./local-facts.ts";
+import { findMember, type Member } from "./member.ts";
+import type { Plane } from "./state.ts";
+
+export interface Context {
+  readonly local: LocalFacts;
+  readonly overlay: OverlayRange;
+  readonly maxGateways: number;
+  readonly policy: LinkPolicy;
+  /** The active epoch's first. */
+  readonly planes: readonly PlaneInUse[];
+  /** Our own cluster; undefined while it is not admitted. */
+  readonly own: Member | undefined;
+  /** Whether our own ordinal is admitted: without it there are no lanes. */
+  readonly admitted: boolean;
+  /** Our own addresses, as sources of routes: the stable one, and the plane's for what must stay on its plane. */
+  readonly sources: Readonly<Record<"stable" | Plane, Readonly<Record<Family, string>>>> | undefined;
+  /** Whether our own statement lists an endpoint, so that a remote without one can dial us. */
+  readonly reachable: boolean;
+  /** What the lanes carry. */
+  readonly carried: readonly Family[];
+  /** What blackholes cover: whatever the kernel can route. */
+  readonly routable: readonly Family[];
+  /** What stays local whatever the map says: connected subnets and the control addresses. */
+  readonly kept: readonly Cidr[];
+  readonly localRoutes: readonly Cidr[];
+}
+
+export interface PlaneInUse {
+  readonly plane: Plane;
+  readonly epoch: bigint;
+  readonly key: OwnKey | undefined;
+}
+
+/** Everything a context is read from: inputs that are equal by reference give an equal context. */
+export interface ContextInputs {
+  readonly mesh: Mesh | undefined;
+  readonly epoch: Epoch | undefined;
+  readonly policy: LinkPolicy | undefined;
+  /** Of our own cluster. */
+  readonly admission: Admission | undefined;
+  readonly reachable: boolean;
+  readonly local: LocalFacts;
+}
+
+export function sameInputs(a: ContextInputs, b: ContextInputs): boolean {
+  return (
+    a.mesh === b.mesh &&
+    a.epoch === b.epoch &&
+    a.policy === b.policy &&
+    a.admission === b.admission &&
+    a.reachable === b.reachable &&
+    a.local === b.local
+  );
+}
+
+/** Undefined until the map holds mesh, epoch and link policy. Throws a SpanwireError `invalid` for local facts that do not parse. */
+export function readContext(inputs: ContextInputs): Context | undefined {
+  const { mesh, epoch, policy, admission, reachable, local } = inputs;
+  if (mesh === undefined || epoch === undefined || policy === undefined) return undefined;
+  const { maxGateways } = mesh;
+  const overlay = parseOverlay(mesh);
+  const own = admission && findMember(admission, { overlay, maxGateways });
+  return {
+    local,
+    overlay,
+    maxGateways,
+    policy,
+    planes: epochsInUse(epoch).map((each) => planeInUse(each, local)),
+    own,
+    admitted: own?.gateways.some((gateway) => gateway.ordinal === local.ordinal) ?? false,
+    sources: own && {
+      stable: ownAddresses(overlay, { index: own.block, kind: "stable", ordinal: local.ordinal }),
+      a: ownAddresses(overlay, { index: own.block, kind: "plane-a", ordinal: local.ordinal }),
+      b: ownAddresses(overlay, { index: own.block, kind: "plane-b", ordinal: local.ordinal }),
+    },
+    reachable,
+    carried: local.ipv6 === "routed" ? ["ipv4", "ipv6"] : ["ipv4"],
+    routable: local.ipv6 === "off" ? ["ipv4"] : ["ipv4", "ipv6"],
+    kept: [...local.connected.map(parseCidr), ...local.control.map((address) => hostCidr(parseIp(address)))],
+    localRoutes: local.localRoutes.map(parseCidr),
+  };
+}
+
+function epochsInUse({ active, opening }: Epoch): readonly bigint[] {
+  return opening === undefined || opening === active ? [active] : [active, opening];
+}
+
+function planeInUse(epoch: bigint, local: LocalFacts): PlaneInUse {
+  return { plane: planeOfEpoch(epoch), epoch, key: local.keys.find((key) => key.epoch === epoch) };
+}
+
+function ownAddresses(overlay: OverlayRange, place: OverlayPlace): Record<Family, string> {
+  return {
+    ipv4: formatIp(overlayAddress(overlay, place, "ipv4")),
+    ipv6: formatIp(overlayAddress(overlay, place, "ipv6")),
+  };
+}

@@ -1,0 +1,85 @@
+/** @module One remote gateway as it is now: which peers we can build to it, and how good it is as a next hop. */
+import { base64Encode } from "@bufbuild/protobuf/wire";
+import { GatewayState, type Statement } from "@spanwire/proto/record";
+import type { Context } from "./context.ts";
+import { lanePorts, usableEndpoints } from "./endpoint-candidates.ts";
+import type { GatewayPlan } from "./gateway-plan.ts";
+import { laneIndex, laneName } from "./lane.ts";
+import type { GatewayLiveness } from "./local-facts.ts";
+import type { Member } from "./member.ts";
+import type { Peer, Plane } from "./state.ts";
+
+/** Keeps NAT mappings, and makes the first packet after a write start the handshake. */
+const KEEPALIVE_SECONDS = 20;
+
+export interface RemoteGateway {
+  readonly plan: GatewayPlan;
+  /** One for each plane on which both sides have a key. Never empty. */
+  readonly peers: readonly PlanePeer[];
+  /** The lane that carries what we send. */
+  readonly lane: string;
+  /** 0 is best. A group takes the gateways of the best rank that has any, so its last member never leaves. */
+  readonly rank: Rank;
+}
+
+export type Rank = typeof SERVING | typeof DRAINING | typeof DOWN | typeof NO_PATH;
+
+const SERVING = 0;
+/** Takes nothing while another serves. */
+const DRAINING = 1;
+/** As far as we see. */
+const DOWN = 2;
+/** Neither side can dial the other. */
+export const NO_PATH = 3;
+
+export interface PlanePeer {
+  readonly plane: Plane;
+  readonly peer: Peer;
+}
+
+/** What one remote gateway is compiled from. */
+export interface GatewayFacts {
+  readonly plan: GatewayPlan;
+  readonly statement: Statement | undefined;
+  readonly liveness: GatewayLiveness | undefined;
+}
+
+/** Undefined while there is nothing to build: no statement, or no key for an epoch that we have one for. */
+export function findRemoteGateway(
+  context: Context,
+  { prefixes }: Member,
+  { plan, statement, liveness }: GatewayFacts,
+): RemoteGateway | undefined {
+  if (statement === undefined) return undefined;
+  const { overlay, own, reachable } = context;
+  const forbidden = [overlay.ipv4, overlay.ipv6, ...prefixes, ...(own?.prefixes ?? [])];
+  const candidates = usableEndpoints(statement, forbidden);
+
+  const peers: PlanePeer[] = [];
+  for (const { plane, epoch, key } of context.planes) {
+    const theirs = statement.keys.find((each) => each.epoch === epoch)?.publicKey;
+    if (key === undefined || theirs === undefined || theirs.length !== 32) continue;
+    const publicKey = base64Encode(theirs);
+    if (publicKey === key.publicKey) continue; // WireGuard ignores a peer with the device's own key
+    const peer: Peer = {
+      device: laneName(plane, plan.ordinal),
+      publicKey,
+      hasPresharedKey: false,
+      endpoints: lanePorts(candidates, laneIndex(plane, context.local.ordinal)),
+      keepaliveSeconds: KEEPALIVE_SECONDS,
+      allowedIps: plan.allowedIps[plane],
+    };
+    peers.push({ plane, peer });
+  }
+  // The wanted plane if it has a peer, else the active epoch's, which comes first.
+  const chosen = peers.find(({ plane }) => plane === liveness?.plane) ?? peers[0];
+  if (chosen === undefined) return undefined;
+  const rank = rankOf(statement, liveness, reachable || chosen.peer.endpoints.length > 0);
+  return { plan, peers, lane: chosen.peer.device, rank };
+}
+
+function rankOf(statement: Statement, liveness: GatewayLiveness | undefined, hasPath: boolean): Rank {
+  if (!hasPath) return NO_PATH;
+  if (liveness?.down === true) return DOWN;
+  return statement.state === GatewayState.DRAINING ? DRAINING : SERVING;
+}

@@ -1,0 +1,40 @@
+/** @module Remote prefixes that meet the host's own networks, and those that it cannot carry. */
+import { type Cidr, containsCidr, formatCidr, overlaps } from "../address/cidr.ts";
+import type { Condition } from "./condition.ts";
+import type { Context } from "./context.ts";
+import type { Member } from "./member.ts";
+
+/** Whether a local network takes the whole prefix, so that no route to it may be made. */
+export function isKept({ kept }: Context, prefix: Cidr): boolean {
+  return kept.some((local) => local.bits === prefix.bits && overlaps(local, prefix));
+}
+
+export function shadowConditions({ kept, localRoutes }: Context, { id, prefixes }: Member): readonly Condition[] {
+  const locals = [...kept, ...localRoutes];
+  return prefixes.flatMap((prefix) =>
+    locals.filter((local) => overlaps(local, prefix)).map((local) => shadow(id, prefix, local, kept.includes(local))),
+  );
+}
+
+export function notCarriedConditions({ carried }: Context, { id, prefixes }: Member): readonly Condition[] {
+  return prefixes
+    .filter(({ family }) => !carried.includes(family))
+    .map((prefix) => ({
+      type: "Ipv6NotCarried",
+      subject: `prefix ${formatCidr(prefix)}`,
+      message: `cluster ${id} announces ${formatCidr(prefix)}: IPv6 is not carried here, its packets are dropped`,
+    }));
+}
+
+/** The longer of the two prefixes wins, and a kept one wins a tie. */
+function shadow(id: string, remote: Cidr, local: Cidr, isKeptLocal: boolean): Condition {
+  const winner =
+    isKeptLocal && containsCidr(remote, local)
+      ? `${formatCidr(local)} stays local`
+      : `${formatCidr(remote)} goes to ${id}`;
+  return {
+    type: "PrefixShadowsLocal",
+    subject: `prefix ${formatCidr(remote)}`,
+    message: `${formatCidr(remote)} of cluster ${id} meets the local ${formatCidr(local)}: ${winner}; renumber one of them`,
+  };
+}
