@@ -1,0 +1,88 @@
+/** @module `spanwire status`: the mesh at a glance, once or for as long as one watches. */
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { LinkHealth } from "@spanwire/proto/agent";
+import {
+  type Gateway,
+  GetStatusResponseSchema,
+  type MeshStatus,
+  WatchStatusResponseSchema,
+} from "@spanwire/proto/fleet";
+import { GatewayStateSchema } from "@spanwire/proto/record";
+import { Command } from "commander";
+import { globalOptions } from "../global-options.ts";
+import { formatAgo } from "../output/ago.ts";
+import { enumName } from "../output/enum-name.ts";
+import { render } from "../output/render.ts";
+import { formatTable } from "../output/table.ts";
+import { callOptions, type Session } from "../session.ts";
+
+/** After this time without a handshake WireGuard refuses the session (REJECT_AFTER_TIME, drivers/net/wireguard/messages.h). */
+const SESSION_LIMIT_MS = 180_000;
+const CLEAR_SCREEN = "\u001b[2J\u001b[H";
+
+export function statusCommand(session: Session): Command {
+  return new Command("status")
+    .description("show gateways, links and conditions")
+    .option("--watch", "show it again whenever it changes")
+    .addHelpText("after", "\nExamples:\n  spanwire status\n  spanwire status --watch\n  spanwire status -o json\n")
+    .action(async ({ watch }: { watch?: boolean }, command: Command) => {
+      const { context, output } = globalOptions(command);
+      const fleet = await session.fleet(context);
+      if (watch !== true) {
+        const found = await fleet.getStatus({}, callOptions(session));
+        session.out(render(output, GetStatusResponseSchema, found, () => statusText(found.status, session.now())));
+        return;
+      }
+      const clear = output === "table" ? CLEAR_SCREEN : "";
+      for await (const found of fleet.watchStatus({}, { signal: session.signal })) {
+        const text = render(output, WatchStatusResponseSchema, found, () => statusText(found.status, session.now()));
+        session.out(`${clear}${text}`);
+      }
+    });
+}
+
+function statusText(status: MeshStatus | undefined, nowMs: number): string {
+  if (status === undefined) return "";
+  const heading = `mesh ${status.meshId}   map ${status.lineage}.${status.sequence}   epoch ${status.epoch?.active ?? "?"}\n\n`;
+  const rows = status.clusters.flatMap((cluster) => cluster.gateways.map((gateway) => ({ cluster, gateway })));
+  const gateways = formatTable(
+    rows,
+    [
+      { title: "gateway", value: ({ cluster, gateway }) => `${cluster.id}/${gateway.ordinal}` },
+      { title: "state", value: ({ gateway }) => gatewayState(gateway) },
+      { title: "links", value: ({ gateway }) => linksUp(gateway.status?.links ?? [], nowMs) },
+      { title: "behind", value: ({ gateway }) => behind(status.sequence, gateway) },
+      { title: "seen", value: ({ gateway }) => formatAgo(gateway.lastSeen, nowMs) },
+    ],
+    { empty: "no gateways have joined; begin with: spanwire token create CLUSTER" },
+  );
+  return heading + gateways + conditionText(status);
+}
+
+function gatewayState({ statement, status }: Gateway): string {
+  if (statement === undefined) return "silent";
+  const state = enumName(GatewayStateSchema, statement.state);
+  return status?.conditions.length ? `${state}, ${status.conditions.length} conditions` : state;
+}
+
+/** "2/3": links with a session that still holds, of all. */
+function linksUp(links: readonly LinkHealth[], nowMs: number): string {
+  const up = links.filter(
+    ({ lastHandshake }) => lastHandshake !== undefined && nowMs - timestampMs(lastHandshake) < SESSION_LIMIT_MS,
+  );
+  return `${up.length}/${links.length}`;
+}
+
+function behind(sequence: bigint, { appliedSequence }: Gateway): string {
+  return appliedSequence >= sequence ? "-" : String(sequence - appliedSequence);
+}
+
+function conditionText({ clusters, conditions }: MeshStatus): string {
+  const ofGateways = clusters.flatMap(({ id, gateways }) =>
+    gateways.flatMap(({ ordinal, status }) =>
+      (status?.conditions ?? []).map(({ type, message }) => `${id}/${ordinal}  ${type}: ${message}`),
+    ),
+  );
+  const lines = [...conditions.map(({ type, message }) => `mesh  ${type}: ${message}`), ...ofGateways];
+  return lines.length === 0 ? "" : `\n${lines.join("\n")}\n`;
+}

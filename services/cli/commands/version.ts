@@ -1,0 +1,40 @@
+/** @module `spanwire version`: of this program and, where it can be reached, of the hub. */
+
+import { toJson } from "@bufbuild/protobuf";
+import { type GetVersionResponse, GetVersionResponseSchema } from "@spanwire/proto/fleet";
+import { Command } from "commander";
+import { stringify } from "yaml";
+import { globalOptions } from "../global-options.ts";
+import { callOptions, type Session } from "../session.ts";
+import { VERSION } from "../version.ts";
+
+export function versionCommand(session: Session): Command {
+  return new Command("version")
+    .description("print the version of this program and of the hub")
+    .option("--client", "do not ask the hub")
+    .action(async ({ client }: { client?: boolean }, command: Command) => {
+      const { context, output } = globalOptions(command);
+      const hub = client === true ? undefined : await askHub(session, context);
+      if (output === "table") {
+        session.out(`spanwire ${VERSION}, node ${process.versions.node}\n`);
+        if (hub) session.out(`hub ${hub.version}, mesh ${hub.meshId}, nats-server ${hub.natsVersion}\n`);
+        return;
+      }
+      const value = {
+        client: VERSION,
+        node: process.versions.node,
+        ...(hub && { hub: toJson(GetVersionResponseSchema, hub) }),
+      };
+      session.out(output === "json" ? `${JSON.stringify(value, undefined, 2)}\n` : stringify(value));
+    });
+}
+
+/** A hub that is away is no failure here: the person asked what they have. */
+async function askHub(session: Session, context: string | undefined): Promise<GetVersionResponse | undefined> {
+  try {
+    return await (await session.fleet(context)).getVersion({}, callOptions(session));
+  } catch (error) {
+    session.note(`hub: ${error instanceof Error ? error.message : String(error)}\n`);
+    return undefined;
+  }
+}

@@ -1,0 +1,31 @@
+/** @module The tree of commands. */
+import { Command } from "commander";
+import { clusterCommand } from "./commands/cluster.ts";
+import { completeCommand, completionCommand } from "./commands/completion.ts";
+import { linkCommand } from "./commands/link.ts";
+import { statusCommand } from "./commands/status.ts";
+import { tokenCommand } from "./commands/token.ts";
+import { versionCommand } from "./commands/version.ts";
+import { EXIT_HELP } from "./exit-code.ts";
+import { addGlobalOptions } from "./global-options.ts";
+import type { Session } from "./session.ts";
+
+export function createProgram(session: Session): Command {
+  const program = new Command("spanwire")
+    .description("links Kubernetes clusters, VMs and on-premises sites over kernel WireGuard")
+    .addHelpText("after", EXIT_HELP)
+    .showHelpAfterError('(see "spanwire --help")')
+    .showSuggestionAfterError();
+  addGlobalOptions(program);
+  for (const command of [
+    tokenCommand(session),
+    clusterCommand(session),
+    linkCommand(session),
+    statusCommand(session),
+    versionCommand(session),
+    completionCommand(session),
+  ]) {
+    program.addCommand(command);
+  }
+  return program.addCommand(completeCommand(session, program), { hidden: true });
+}

@@ -1,0 +1,28 @@
+/** @module Runs one command line: whatever happens becomes text for a person and an exit code for a program. */
+import { CommanderError } from "commander";
+import { EXIT, exitCodeFor } from "./exit-code.ts";
+import { createProgram } from "./program.ts";
+import type { Session } from "./session.ts";
+
+/** `args` without node and script. Returns the exit code. */
+export async function runProgram(args: readonly string[], session: Omit<Session, "exitWith">): Promise<number> {
+  let exitCode: number = EXIT.ok;
+  const program = createProgram({
+    ...session,
+    exitWith: (code) => {
+      exitCode = code;
+    },
+  });
+  for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
+    command.exitOverride().configureOutput({ writeOut: session.out, writeErr: session.note });
+  }
+  try {
+    await program.parseAsync(args, { from: "user" });
+    return exitCode;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    if (session.signal.aborted) return EXIT.failed;
+    session.note(`spanwire: ${error instanceof Error ? error.message : String(error)}\n`);
+    return exitCodeFor(error);
+  }
+}
