@@ -17,6 +17,7 @@ const bytes = await bundle();
 await copyNativeLibraries();
 await cp(join(here, "bin"), join(dist, "bin"), { recursive: true });
 await cp(join(here, "../../LICENSE"), join(dist, "LICENSE"));
+await cp(join(here, "../../deploy/systemd"), join(dist, "deploy/systemd"), { recursive: true });
 await writePackage();
 process.stdout.write(`services/cli/dist: spanwire ${(bytes / 1e6).toFixed(1)} MB\n`);
 
@@ -60,7 +61,7 @@ async function writePackage(): Promise<void> {
     type: "module",
     engines: { node: ">=24" },
     bin: { spanwire: "bin/spanwire" },
-    files: ["bin", "lib", "build"],
+    files: ["bin", "lib", "build", "deploy"],
   };
   await mkdir(dist, { recursive: true });
   await writeFile(join(dist, "package.json"), `${JSON.stringify(manifest, undefined, 2)}\n`);
