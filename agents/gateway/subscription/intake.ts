@@ -4,12 +4,11 @@
  * No I/O and no clock: each input comes with its time, each answer is a list of effects for the caller to perform.
  */
 import { equalBytes } from "@spanwire/core/records/digest";
-import { parseKey } from "@spanwire/core/records/key";
 import type { OpenedRecord } from "@spanwire/core/records/open";
-import type { Offered, RecordMap } from "@spanwire/core/records/record-map";
+import type { RecordMap } from "@spanwire/core/records/record-map";
 import type { Random } from "@spanwire/core/time";
-import type { SnapshotEntry } from "@spanwire/proto/agent";
 import type { MapState } from "@spanwire/proto/registration";
+import { mayPass, offerAll, offerOne, type Rejection } from "./offer-all.ts";
 import { comparePositions, type Position } from "./position.ts";
 import { advance, type SequenceEvent, type SequenceState, startSequence, wakeAtMs } from "./sequence.ts";
 import type { Snapshot } from "./snapshot-assembly.ts";
@@ -21,15 +20,6 @@ export type IntakeEffect =
   | { readonly kind: "rejected"; readonly rejection: Rejection }
   /** Ask any hub for the whole map. */
   | { readonly kind: "ask-snapshot"; readonly have: Position };
-
-export interface Rejection {
-  readonly key: string;
-  /** A refusal reason of `openRecord`, "KEY_CLAIMED", "FORK", "NOT_IN_MAP" or "OLD_LINEAGE". */
-  readonly reason: string;
-  readonly message: string;
-  /** What was delivered: the evidence. */
-  readonly bytes: Uint8Array;
-}
 
 export interface Message {
   readonly key: string;
@@ -45,12 +35,6 @@ export interface IntakeOptions {
   readonly stored: { readonly cursor: Position; readonly horizon: Position } | undefined;
   readonly random: Random;
 }
-
-/** Authority first: what says who may sign comes before what they signed. */
-const RANK = { mesh: 0, delegation: 1, cluster: 2, "policy.links": 3, epoch: 4, gateway: 5, unknown: 6 } as const;
-
-/** Refusals that another record of the same snapshot may lift: its admission, or the release of a key. */
-const MAY_PASS = new Set(["UNKNOWN_SIGNER", "NOT_ENTITLED", "KEY_CLAIMED"]);
 
 export class Intake {
   readonly #map: RecordMap;
@@ -81,8 +65,10 @@ export class Intake {
   /** A republished record or delete marker. */
   message({ key, bytes, sequence }: Message, nowMs: number): IntakeEffect[] {
     const marker = bytes.length === 0;
-    const effects = marker ? [] : this.#offer(key, bytes).effects;
-    return [...effects, ...this.#advance({ kind: "message", sequence, marker }, nowMs)];
+    const outcome = marker ? undefined : offerOne(this.#map, { key, record: bytes });
+    if (outcome?.kind === "accepted" || outcome?.kind === "known") this.#missing.delete(key);
+    const effects = this.#advance({ kind: "message", sequence, marker }, nowMs);
+    return outcome?.kind === "accepted" || outcome?.kind === "rejected" ? [outcome, ...effects] : effects;
   }
 
   /** A signed head. */
@@ -91,7 +77,7 @@ export class Intake {
     if (!opened.ok) {
       // Without the delegation nobody can tell who may sign a head; the first snapshot brings it.
       const early = opened.reason === "UNKNOWN_SIGNER" && this.#map.delegation === undefined;
-      return early ? [] : [rejected({ key: "head", bytes, ...opened })];
+      return early ? [] : [rejected({ key: "head", reason: opened.reason, message: opened.message, bytes })];
     }
     const { order, payload } = opened.record;
     if (payload.body.case !== "head") return [];
@@ -111,14 +97,18 @@ export class Intake {
   }
 
   snapshot({ position, digest, entries }: Snapshot, nowMs: number): IntakeEffect[] {
-    const offered = this.#offerAll(entries);
+    const offered = offerAll(this.#map, entries);
     const useful = equalBytes(this.#map.digest(), digest);
-    // What we could not verify and the sender does not count either: a statement of an identity of former times.
-    const effects = useful ? offered.filter((effect) => !isUnverified(effect)) : offered;
-    effects.push(...this.#advance({ kind: "snapshot", position, useful }, nowMs));
+    // What we cannot verify and the sender does not count either is a statement of an identity of former times.
+    const worthWords = offered.rejected.filter((rejection) => !useful || !mayPass(rejection));
+    const effects: IntakeEffect[] = [
+      ...offered.accepted.map((record) => ({ kind: "accepted", record }) as const),
+      ...worthWords.map(rejected),
+      ...this.#advance({ kind: "snapshot", position, useful }, nowMs),
+    ];
     // Where the cursor is further, what we hold beyond the snapshot may simply be newer than it.
     const comparable = comparePositions(this.#state.cursor, position) === 0;
-    this.#missing = useful || !comparable ? new Map() : this.#findMissing(entries);
+    this.#missing = useful || !comparable ? new Map() : this.#findMissing(offered.same);
     return effects;
   }
 
@@ -138,47 +128,8 @@ export class Intake {
     return asks ? [{ kind: "ask-snapshot", have: this.#state.cursor }] : [];
   }
 
-  #offer(key: string, bytes: Uint8Array): { effects: IntakeEffect[]; kind: Offered["kind"]; reason?: string } {
-    if (!(parseKey(key).type in RANK)) {
-      const message = `record "${key}": is signed like a record and is none of the map`;
-      return { effects: [rejected({ key, reason: "NOT_IN_MAP", message, bytes })], kind: "known" };
-    }
-    const offered = this.#map.offer(key, bytes);
-    const { kind } = offered;
-    if (kind === "accepted") {
-      this.#missing.delete(key);
-      return { effects: [{ kind, record: offered.record }], kind };
-    }
-    if (kind === "known") this.#missing.delete(key);
-    if (kind === "known" || kind === "stale") return { effects: [], kind };
-    const reason = kind === "fork" ? "FORK" : offered.reason;
-    return { effects: [rejected({ key, reason, message: offered.message, bytes })], kind, reason };
-  }
-
-  /** Offers until nothing more is accepted: the order within a snapshot is not the order of writing. */
-  #offerAll(entries: readonly SnapshotEntry[]): IntakeEffect[] {
-    const effects: IntakeEffect[] = [];
-    let open = [...entries].sort((a, b) => rankOf(a.key) - rankOf(b.key));
-    for (let before = Number.POSITIVE_INFINITY; open.length < before; ) {
-      before = open.length;
-      const refusals: IntakeEffect[] = [];
-      open = open.filter(({ key, record }) => {
-        const offer = this.#offer(key, record);
-        const mayPass = offer.kind === "refused" && MAY_PASS.has(offer.reason ?? "");
-        (mayPass ? refusals : effects).push(...offer.effects);
-        return mayPass;
-      });
-      if (open.length === 0 || open.length === before) effects.push(...refusals);
-    }
-    return effects;
-  }
-
-  #findMissing(entries: readonly SnapshotEntry[]): Map<string, OpenedRecord> {
-    const store = new Map(entries.map(({ key, record }) => [key, record]));
-    const lost = [...this.#map.records()].filter((held) => {
-      const stored = store.get(held.key);
-      return this.#counts(held) && !(stored !== undefined && equalBytes(stored, held.bytes));
-    });
+  #findMissing(same: ReadonlySet<string>): Map<string, OpenedRecord> {
+    const lost = [...this.#map.records()].filter((held) => !same.has(held.key) && this.#counts(held));
     return new Map(lost.map((record) => [record.key, record]));
   }
 
@@ -188,15 +139,6 @@ export class Intake {
   }
 }
 
-function isUnverified(effect: IntakeEffect): boolean {
-  return effect.kind === "rejected" && MAY_PASS.has(effect.rejection.reason);
-}
-
-function rankOf(key: string): number {
-  const { type } = parseKey(key);
-  return type === "head" || type === "applied" ? RANK.unknown : RANK[type];
-}
-
-function rejected({ key, reason, message, bytes }: Rejection): IntakeEffect {
-  return { kind: "rejected", rejection: { key, reason, message, bytes } };
+function rejected(rejection: Rejection): IntakeEffect {
+  return { kind: "rejected", rejection };
 }
