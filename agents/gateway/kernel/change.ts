@@ -58,6 +58,9 @@ export type WireGuardChange =
       readonly presharedKey: Secret | undefined;
     };
 
+/** What changes a device that is there. */
+export type DeviceChange = Exclude<WireGuardChange, { kind: "add-wireguard-link" | "remove-wireguard-link" }>;
+
 export type NetworkChange =
   /** Makes the device, down. */
   | { readonly kind: "add-dummy-link"; readonly name: string; readonly mtuBytes: number }

@@ -5,7 +5,7 @@
  * change (undefined leaves it alone). Every `apply` is idempotent: removing what is gone and adding what is there
  * succeed without effect. It throws a `SpanwireError` with code "kernel", the errno's name as reason and a sentence.
  */
-import type { Address, DeviceSettings, Firewall, Nexthop, Route, Rule } from "@spanwire/core/desired/state";
+import type { Address, DeviceSettings, Nexthop, Route, Rule } from "@spanwire/core/desired/state";
 import type { FirewallChange, NetworkChange, WireGuardChange } from "./change.ts";
 
 export interface Kernel extends AsyncDisposable {
@@ -82,7 +82,7 @@ export interface ObservedLink {
 export type ObservedNexthop = Nexthop | { readonly kind: "other"; readonly id: number };
 
 /** "other": a route in our table that we would never make (a gateway, unreachable, …); it can only be removed. */
-export type ObservedRoute = Route | (Omit<Route, "target"> & { readonly target: OtherTarget });
+export type ObservedRoute = Omit<Route, "target"> & { readonly target: Route["target"] | OtherTarget };
 
 export interface OtherTarget {
   readonly kind: "other";
@@ -106,8 +106,9 @@ export interface FirewallPort {
 
 export type ObservedFirewall =
   | { readonly kind: "absent" }
-  | { readonly kind: "present"; readonly firewall: Firewall }
-  /** Our table is there but says something else than any model of ours; the difference as a sentence. */
+  /** Exactly what was written, by this process or another: the `firewallDigest` of the model that it was. */
+  | { readonly kind: "present"; readonly digest: string }
+  /** Our table is there, but not as we wrote it. */
   | { readonly kind: "altered"; readonly difference: string };
 
 export interface Counter {

@@ -1,7 +1,8 @@
 /** @module A kernel in memory that behaves: for unit tests, simulations and benchmarks of everything above this folder. */
 import { type Change, isFirewallChange, isWireGuardChange } from "../change.ts";
 import { kernelError } from "../kernel-error.ts";
-import type { FirewallPort, HostNetwork, Kernel, NetworkPort, WireGuardPort } from "../port.ts";
+import { firewallDigest } from "../nft/digest.ts";
+import type { FirewallPort, HostNetwork, Kernel, NetworkPort, ObservedFirewall, WireGuardPort } from "../port.ts";
 import { applyNetworkChange, observeNetwork } from "./network.ts";
 import { printState } from "./print.ts";
 import { emptyState, type FakePeer, type FakeState } from "./state.ts";
@@ -29,7 +30,11 @@ export class FakeKernel implements Kernel {
       watch: (signal) => this.#watch(signal),
       apply,
     };
-    this.firewall = { observe: async () => state.firewall, counters: async () => new Map(state.counters), apply };
+    this.firewall = {
+      observe: async () => observeFirewall(state),
+      counters: async () => new Map(state.counters),
+      apply,
+    };
   }
 
   /** Does what another program or an operator might: not counted, never refused. */
@@ -56,7 +61,7 @@ export class FakeKernel implements Kernel {
 
   /** Somebody edits our table by hand. */
   alterFirewall(difference: string): void {
-    this.#state.firewall = { kind: "altered", difference };
+    this.#state.firewall = { altered: difference };
     this.#notify();
   }
 
@@ -117,9 +122,15 @@ export class FakeKernel implements Kernel {
 function perform(state: FakeState, change: Change): void {
   if (isWireGuardChange(change)) applyWireGuardChange(state, change);
   else if (!isFirewallChange(change)) applyNetworkChange(state, change);
-  else if (change.kind === "replace-firewall") state.firewall = { kind: "present", firewall: change.firewall };
+  else if (change.kind === "replace-firewall") state.firewall = change.firewall;
   else {
-    state.firewall = { kind: "absent" };
+    state.firewall = undefined;
     state.counters.clear();
   }
+}
+
+function observeFirewall({ firewall }: FakeState): ObservedFirewall {
+  if (firewall === undefined) return { kind: "absent" };
+  if ("altered" in firewall) return { kind: "altered", difference: firewall.altered };
+  return { kind: "present", digest: firewallDigest(firewall) };
 }

@@ -1,5 +1,6 @@
 /** @module The fake's rtnetlink: what hangs on a device goes with it, and what is missing is refused with a sentence. */
 import type { Address, Nexthop, Route, Rule } from "@spanwire/core/desired/state";
+import { by, routeKey } from "../by.ts";
 import type { NetworkChange } from "../change.ts";
 import { describeNexthop, describeRoute } from "../describe.ts";
 import { kernelError } from "../kernel-error.ts";
@@ -13,9 +14,7 @@ export function observeNetwork(state: FakeState): ObservedNetwork {
     settings: links.map(({ settings }) => settings),
     addresses: state.addresses.toSorted(by(({ device, address }) => `${device} ${address}`)),
     nexthops: [...state.nexthops.values()].sort((a, b) => a.id - b.id),
-    routes: state.routes.toSorted(
-      by(({ destination, metric }) => `${destination} ${String(metric).padStart(10, "0")}`),
-    ),
+    routes: state.routes.toSorted(by(routeKey)),
     rules: state.rules.toSorted(by(({ family, priority }) => `${family} ${priority}`)),
   };
 }
@@ -189,11 +188,4 @@ function getLink(state: FakeState, change: NetworkChange, name: string): FakeLin
 
 function host(address: string): string {
   return address.slice(0, address.indexOf("/"));
-}
-
-function by<T>(key: (item: T) => string): (a: T, b: T) => number {
-  return (a, b) => {
-    const [left, right] = [key(a), key(b)];
-    return left < right ? -1 : left > right ? 1 : 0;
-  };
 }

@@ -37,9 +37,9 @@ function printDevice(state: FakeState, name: string): string[] {
 }
 
 function printFirewall({ firewall }: FakeState): string[] {
-  if (firewall.kind === "absent") return [];
-  if (firewall.kind === "altered") return [`firewall altered: ${firewall.difference}`];
-  const { remote, forward, snat, mssClamp, mark } = firewall.firewall;
+  if (firewall === undefined) return [];
+  if ("altered" in firewall) return [`firewall altered: ${firewall.altered}`];
+  const { remote, forward, snat, mssClamp, mark } = firewall;
   return [
     `firewall mark 0x${mark.mark.toString(16)}/0x${mark.mask.toString(16)}`,
     `  remote ${remote.join(", ")}`,

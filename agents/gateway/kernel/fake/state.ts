@@ -1,7 +1,7 @@
 /** @module What the fake kernel holds: one mutable record, shared by its three ports as the real tables are. */
-import type { Address, DeviceSettings, Nexthop, Route, Rule } from "@spanwire/core/desired/state";
+import type { Address, DeviceSettings, Firewall, Nexthop, Route, Rule } from "@spanwire/core/desired/state";
 import type { Secret } from "@spanwire/core/identity/secret";
-import type { Counter, HostNetwork, ObservedFirewall, ObservedRoute } from "../port.ts";
+import type { Counter, HostNetwork, ObservedRoute } from "../port.ts";
 
 export interface FakeState {
   readonly links: Map<string, FakeLink>;
@@ -9,7 +9,8 @@ export interface FakeState {
   readonly nexthops: Map<number, Nexthop>;
   routes: ObservedRoute[];
   rules: Rule[];
-  firewall: ObservedFirewall;
+  /** A model, what somebody made of it by hand, or undefined. */
+  firewall: Firewall | { readonly altered: string } | undefined;
   readonly counters: Map<string, Counter>;
   host: HostNetwork;
 }
@@ -48,7 +49,7 @@ export function emptyState(): FakeState {
     nexthops: new Map(),
     routes: [],
     rules: [],
-    firewall: { kind: "absent" },
+    firewall: undefined,
     counters: new Map(),
     host: { addresses: [], connected: [] },
   };

@@ -1,6 +1,6 @@
 /** @module The fake's WireGuard: allowed IPs belong to one peer of a device, and move to whoever is given them. */
 import { wireGuardPublicKey } from "@spanwire/runtime/crypto/wireguard-key";
-import type { WireGuardChange } from "../change.ts";
+import type { DeviceChange, WireGuardChange } from "../change.ts";
 import { kernelError } from "../kernel-error.ts";
 import type { ObservedWireGuard } from "../port.ts";
 import { removeLink } from "./network.ts";
@@ -36,10 +36,7 @@ export function applyWireGuardChange(state: FakeState, change: WireGuardChange):
   }
 }
 
-type PeerUpdate = Exclude<
-  WireGuardChange,
-  { kind: "add-wireguard-link" | "remove-wireguard-link" | "set-wireguard-device" | "add-peer" }
->;
+type PeerUpdate = Exclude<DeviceChange, { kind: "set-wireguard-device" | "add-peer" }>;
 
 /** As the kernel: an update of a peer that is gone succeeds without effect. */
 function updatePeer(device: FakeDevice, change: PeerUpdate): void {

@@ -1,0 +1,97 @@
+/** @module FirewallPort over `nft -j`. */
+import type { Firewall } from "@spanwire/core/desired/state";
+import type { FirewallChange } from "../change.ts";
+import { createInTurn } from "../in-turn.ts";
+import { kernelError } from "../kernel-error.ts";
+import type { Run } from "../namespace.ts";
+import type { Counter, FirewallPort, ObservedFirewall } from "../port.ts";
+import { addEmptyChain, deleteTable, type ListedObject, replaceTable } from "./batch.ts";
+import { TABLE } from "./commands.ts";
+import { digestListing, digestRuleset, findSeal, sealName } from "./digest.ts";
+import { renderFirewall } from "./render.ts";
+import { runNft } from "./run-nft.ts";
+
+export interface NftOptions {
+  /** The number of the ruleset, which every commit by anybody changes: what was read at the same number still holds. */
+  readonly readGeneration: () => Promise<number>;
+  readonly run: Run;
+}
+
+const OUR_TABLE = [TABLE.family, TABLE.table] as const;
+
+export function createNftFirewall({ readGeneration, run }: NftOptions): FirewallPort {
+  const inTurn = createInTurn(); // nobody should see a table between its two transactions
+  let known: Known | undefined;
+
+  /** Undefined where the table is absent. */
+  async function list(what: "table" | "counters"): Promise<readonly ListedObject[] | undefined> {
+    const args = what === "table" ? ["list", "table", ...OUR_TABLE] : ["list", "counters", "table", ...OUR_TABLE];
+    const { stdout, complaint } = await runNft(["-j", ...args], "", run);
+    if (complaint === "") return parseListing(stdout);
+    if (complaint.includes("No such file or directory")) return undefined;
+    throw kernelError(`list ${what} of ${OUR_TABLE.join(" ")}`, "nft", complaint);
+  }
+
+  async function commit(change: FirewallChange, batch: string): Promise<void> {
+    const { complaint } = await runNft(["-j", "-f", "-"], batch, run);
+    if (complaint !== "") throw kernelError(change, "nft", complaint.split("\n", 1)[0] ?? complaint);
+  }
+
+  /** Lists the table unless nobody has committed anything since the last time. */
+  async function read(): Promise<Known> {
+    const generation = await readGeneration();
+    if (known?.generation === generation) return known;
+    const listing = await list("table");
+    const objects = (listing ?? []).filter((object) => !("rule" in object));
+    const fresh = { generation, observed: toObserved(listing), objects };
+    if ((await readGeneration()) === generation) known = fresh;
+    return fresh;
+  }
+
+  async function replace(change: FirewallChange, firewall: Firewall): Promise<void> {
+    const ruleset = renderFirewall(firewall);
+    await commit(change, replaceTable(ruleset, (await read()).objects));
+    const listing = digestListing((await list("table")) ?? []);
+    await commit(change, addEmptyChain(sealName({ ruleset: digestRuleset(ruleset), listing })));
+  }
+
+  return {
+    observe: () => inTurn(async () => (await read()).observed),
+    counters: async () => readCounters((await list("counters")) ?? []),
+    apply: (change) =>
+      inTurn(() =>
+        change.kind === "replace-firewall" ? replace(change, change.firewall) : commit(change, deleteTable()),
+      ),
+  };
+}
+
+interface Known {
+  readonly generation: number;
+  readonly observed: ObservedFirewall;
+  /** Everything but rules, which go with their chains. */
+  readonly objects: readonly ListedObject[];
+}
+
+function toObserved(listing: readonly ListedObject[] | undefined): ObservedFirewall {
+  if (listing === undefined) return { kind: "absent" };
+  const seal = findSeal(listing);
+  if (seal === undefined) return { kind: "altered", difference: "it was not written to the end, or flushed" };
+  if (seal.listing !== digestListing(listing)) {
+    return { kind: "altered", difference: "another program changed it after it was written" };
+  }
+  return { kind: "present", digest: seal.ruleset };
+}
+
+function readCounters(listing: readonly ListedObject[]): Map<string, Counter> {
+  const counters = new Map<string, Counter>();
+  for (const { counter } of listing) {
+    if (counter?.name === undefined) continue;
+    counters.set(counter.name, { packets: Number(counter["packets"]), bytes: Number(counter["bytes"]) });
+  }
+  return counters;
+}
+
+function parseListing(text: string): readonly ListedObject[] {
+  const { nftables } = JSON.parse(text) as { readonly nftables: readonly ListedObject[] };
+  return nftables;
+}
