@@ -1,0 +1,37 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+
+const run = promisify(execFile);
+const CHECKOUT = join(import.meta.dirname, "../..");
+
+let directory: string;
+let spanwire: string;
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "spanwire-bundle-"));
+  await run(process.execPath, ["services/cli/build.ts"], { cwd: CHECKOUT });
+  const packed = await run("npm", ["pack", "--json", "--pack-destination", directory, "./services/cli/dist"], {
+    cwd: CHECKOUT,
+  });
+  const [{ filename }] = JSON.parse(packed.stdout) as [{ filename: string }];
+  await run("tar", ["-xzf", join(directory, filename), "-C", directory]);
+  spanwire = join(directory, "package/bin/spanwire");
+});
+afterAll(() => rm(directory, { recursive: true, force: true }));
+
+test("the package runs on Node 24 without a node_modules", async () => {
+  const { stdout } = await run(process.execPath, [spanwire, "version", "--client", "-o", "json"], { cwd: directory });
+  expect(JSON.parse(stdout)).toEqual({ client: "0.1.0", node: process.versions.node });
+});
+
+test("an older Node is told what to do", async () => {
+  // bin/spanwire reads the version from process.versions; a loader that lies about it stands in for the older Node.
+  const old =
+    'data:text/javascript,Object.defineProperty(process,"versions",{value:{...process.versions,node:"20.0.0"}})';
+  const outcome = run(process.execPath, ["--import", old, spanwire, "version"], { cwd: directory });
+  await expect(outcome).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining("needs Node 24 or newer") });
+});
