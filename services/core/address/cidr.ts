@@ -11,6 +11,8 @@ export interface Cidr {
   readonly base: bigint;
   /** Prefix length: 0 to 32 or 128. */
   readonly bits: number;
+  /** Canonical: "10.1.0.0/16", "fd00::/8" (RFC 5952). Made once, because the same prefix is named in many places. */
+  readonly text: string;
   readonly [cidrBrand]: true;
 }
 
@@ -30,7 +32,7 @@ export function readCidr(text: string): ReadCidr {
   }
   const cidr = cidrFrom(read.ip, Number(length));
   if (cidr.base !== read.ip.value) {
-    return { ok: false, problem: `"${text}" has host bits set: the prefix is ${formatCidr(cidr)}` };
+    return { ok: false, problem: `"${text}" has host bits set: the prefix is ${cidr.text}` };
   }
   return { ok: true, cidr };
 }
@@ -44,12 +46,9 @@ export function parseCidr(text: string): Cidr {
 
 /** The prefix of length `bits` that `ip` lies in. */
 export function cidrFrom(ip: IpAddress, bits: number): Cidr {
-  const hostBits = BigInt(ADDRESS_BITS[ip.family] - bits);
-  return { family: ip.family, base: (ip.value >> hostBits) << hostBits, bits } as Cidr;
-}
-
-export function formatCidr(cidr: Cidr): string {
-  return `${formatIp(ipFrom(cidr.family, cidr.base))}/${cidr.bits}`;
+  const first = ipFrom(ip.family, mask(ip.family, ip.value, bits));
+  // Joined, not concatenated: V8 keeps the parts of a concatenation alive, and agents hold thousands of prefixes.
+  return { family: ip.family, base: first.value, bits, text: [formatIp(first), bits].join("/") } as Cidr;
 }
 
 /** The prefix of one address: /32 or /128. */
@@ -59,13 +58,11 @@ export function hostCidr(ip: IpAddress): Cidr {
 
 /** Whether every address of `inner` is one of `outer`. */
 export function containsCidr(outer: Cidr, inner: Cidr): boolean {
-  if (outer.family !== inner.family || outer.bits > inner.bits) return false;
-  const hostBits = BigInt(ADDRESS_BITS[outer.family] - outer.bits);
-  return outer.base >> hostBits === inner.base >> hostBits;
+  return outer.bits <= inner.bits && contains(outer, inner.family, inner.base);
 }
 
 export function containsIp(outer: Cidr, ip: IpAddress): boolean {
-  return containsCidr(outer, hostCidr(ip));
+  return contains(outer, ip.family, ip.value);
 }
 
 /** Whether they share an address. Two prefixes that do are equal or nested. */
@@ -97,4 +94,13 @@ export function compareCidrs(a: Cidr, b: Cidr): number {
   if (a.family !== b.family) return a.family === "ipv4" ? -1 : 1;
   if (a.base !== b.base) return a.base < b.base ? -1 : 1;
   return a.bits - b.bits;
+}
+
+function contains(outer: Cidr, family: Family, value: bigint): boolean {
+  return outer.family === family && mask(family, value, outer.bits) === outer.base;
+}
+
+function mask(family: Family, value: bigint, bits: number): bigint {
+  const hostBits = BigInt(ADDRESS_BITS[family] - bits);
+  return (value >> hostBits) << hostBits;
 }

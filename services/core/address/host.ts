@@ -17,5 +17,5 @@ export function findHost(text: string): Host | undefined {
 export function formatHostPort(host: Host, port: number): string {
   if (host.kind === "name") return `${host.name}:${port}`;
   const ip = formatIp(host.ip);
-  return host.ip.family === "ipv6" ? `[${ip}]:${port}` : `${ip}:${port}`;
+  return [host.ip.family === "ipv6" ? `[${ip}]` : ip, port].join(":");
 }

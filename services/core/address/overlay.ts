@@ -36,7 +36,7 @@ export function parseOverlay(mesh: { readonly overlayIpv4: string; readonly over
 
 /** How many clusters the range has blocks for. */
 export function overlayCapacity({ ipv4, ipv6 }: OverlayRange): number {
-  return Math.min(MAX_BLOCKS, 2 ** (BLOCK_BITS.ipv4 - ipv4.bits), 2 ** (BLOCK_BITS.ipv6 - ipv6.bits));
+  return Math.floor(Math.min(MAX_BLOCKS, 2 ** (BLOCK_BITS.ipv4 - ipv4.bits), 2 ** (BLOCK_BITS.ipv6 - ipv6.bits)));
 }
 
 /** The block of cluster `index`: the index-th /26, or the index-th /64. */

@@ -1,5 +1,5 @@
 /** @module Ranges that no cluster may announce, each with the reason a person is told. */
-import { type Cidr, formatCidr, overlaps, parseCidr } from "./cidr.ts";
+import { type Cidr, overlaps, parseCidr } from "./cidr.ts";
 import type { OverlayRange } from "./overlay.ts";
 
 const RESERVED: readonly { readonly range: Cidr; readonly why: string }[] = [
@@ -18,6 +18,6 @@ const RESERVED: readonly { readonly range: Cidr; readonly why: string }[] = [
 export function findReservation(prefix: Cidr, overlay: OverlayRange): string | undefined {
   if (prefix.bits === 0) return "it is the default route: it would take the host's own traffic into the mesh";
   const met = overlay[prefix.family];
-  if (overlaps(met, prefix)) return `it meets ${formatCidr(met)}, the mesh's own range`;
+  if (overlaps(met, prefix)) return `it meets ${met.text}, the mesh's own range`;
   return RESERVED.find(({ range }) => overlaps(range, prefix))?.why;
 }

@@ -1,5 +1,5 @@
 /** @module What a gateway's kernel holds whoever the others are: devices, addresses, rules, what stays local. */
-import { type Cidr, compareCidrs, formatCidr, overlaps } from "../address/cidr.ts";
+import { type Cidr, compareCidrs, overlaps } from "../address/cidr.ts";
 import { ADDRESS_BITS } from "../address/ip.ts";
 import type { Condition } from "./condition.ts";
 import type { Context, PlaneInUse } from "./context.ts";
@@ -94,7 +94,7 @@ function ownAddresses({ sources, carried }: Context, which: "stable" | Plane): r
 
 function throwRoutes({ own, kept, routable, local }: Context): readonly Route[] {
   const prefixes = [...kept, ...(own?.prefixes ?? [])].filter(({ family }) => routable.includes(family));
-  const byText = new Map(prefixes.sort(compareCidrs).map((prefix) => [formatCidr(prefix), prefix]));
+  const byText = new Map(prefixes.sort(compareCidrs).map((prefix) => [prefix.text, prefix]));
   return [...byText].map(([destination, { family }]) => ({
     table: local.routing.table,
     destination,
@@ -118,8 +118,8 @@ function conditionsOfHost({ own, admitted, kept, localRoutes, overlay, planes, l
   for (const prefix of [...kept, ...localRoutes]) {
     const range = overlay[prefix.family];
     if (!overlaps(range, prefix)) continue;
-    const subject = `prefix ${formatCidr(prefix)}`;
-    const message = `the local ${subject} meets ${formatCidr(range)}, the mesh's own range: renumber one of them`;
+    const subject = `prefix ${prefix.text}`;
+    const message = `the local ${subject} meets ${range.text}, the mesh's own range: renumber one of them`;
     conditions.push({ type: "OverlayMeetsLocalRoute", subject, message });
   }
   return conditions;

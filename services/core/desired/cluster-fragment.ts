@@ -5,8 +5,10 @@ import type { ClusterPlan } from "./cluster-plan.ts";
 import type { Condition } from "./condition.ts";
 import type { Context } from "./context.ts";
 import { EMPTY_FRAGMENT, type Fragment } from "./desired.ts";
+import type { GatewayPlan } from "./gateway-plan.ts";
 import { groupNexthopId } from "./nexthop-id.ts";
 import { NO_PATH, type RemoteGateway } from "./remote-gateway.ts";
+import { trimmed } from "./reuse.ts";
 import type { Nexthop, Route } from "./state.ts";
 
 /** A cluster with tunnels of its own, or one that is not linked and only guarded against. */
@@ -15,13 +17,13 @@ export function compileDirect(context: Context, plan: ClusterPlan, gateways: rea
   const members = bestRanked(gateways);
   return {
     ...guardOf(plan),
-    peers: gateways.flatMap(({ peers }) => peers.map(({ peer }) => peer)),
-    nexthops: [...gateways.flatMap(gatewayNexthops), ...groups(context, plan, members)],
-    routes: [
+    peers: trimmed(gateways.flatMap(({ peers }) => peers.map(({ peer }) => peer))),
+    nexthops: trimmed([...gateways.flatMap(gatewayNexthops), ...groups(context, plan, members)]),
+    routes: trimmed([
       ...gateways.flatMap((gateway) => gatewayRoutes(context, gateway)),
       ...(members.length > 0 ? groupRoutes(context, plan, plan.member.block) : []),
       ...plan.blackholes,
-    ],
+    ]),
     conditions: [...plan.conditions, ...(verdict.linked ? pathConditions(plan.member.id, gateways) : [])],
   };
 }
@@ -62,41 +64,39 @@ function groups({ carried, local }: Context, { member }: ClusterPlan, members: r
   return carried.map((family) => ({
     kind: "group",
     id: groupNexthopId(member.block, family),
-    members: members.flatMap(({ plan }) => nexthopIds(plan.families, family).map((id) => ({ id, weight: 1 }))),
+    members: trimmed(members.flatMap(({ plan }) => nexthopIds(plan, family).map((id) => ({ id, weight: 1 })))),
     resilientBuckets: local.resilientBuckets,
   }));
 }
 
-function nexthopIds(families: RemoteGateway["plan"]["families"], family: Family): readonly number[] {
+function nexthopIds({ families }: GatewayPlan, family: Family): readonly number[] {
   return families.filter((each) => each.family === family).map(({ nexthopId }) => nexthopId);
 }
 
 function gatewayRoutes({ sources, local }: Context, { plan, peers }: RemoteGateway): readonly Route[] {
   if (sources === undefined) return [];
   const { table } = local.routing;
-  return plan.families.flatMap(({ family, nexthopId, own, plane }): Route[] => {
-    const metric = bestMetric(family);
-    const source = sources.stable[family];
-    const toGateway = own.map((destination): Route => {
-      return { table, destination, metric, target: { kind: "nexthop", id: nexthopId, source } };
-    });
-    // From our address on the same plane, so that the answer comes back by it.
-    const toPlanes = peers.map(({ plane: on, peer }): Route => {
-      const target = { kind: "device", device: peer.device, source: sources[on][family] } as const;
-      return { table, destination: plane[on], metric, target };
-    });
-    return [...toGateway, ...toPlanes];
+  const toGateway = plan.families.flatMap(({ family, nexthopId, own }) => {
+    const target = { kind: "nexthop", id: nexthopId, source: sources.stable[family] } as const;
+    return own.map((destination) => ({ table, destination, metric: bestMetric(family), target }));
   });
+  // From our address on the same plane, so that the answer comes back by it.
+  const toPlanes = peers.flatMap(({ plane: { use, device, addresses } }) =>
+    addresses.map(({ family, destination }) => {
+      const target = { kind: "device", device, source: sources[use.plane][family] } as const;
+      return { table, destination, metric: bestMetric(family), target };
+    }),
+  );
+  return [...toGateway, ...toPlanes];
 }
 
 function groupRoutes({ sources, local }: Context, { destinations }: ClusterPlan, block: number): readonly Route[] {
   if (sources === undefined) return [];
-  return destinations.map(({ family, prefix }) => ({
-    table: local.routing.table,
-    destination: prefix,
-    metric: bestMetric(family),
-    target: { kind: "nexthop", id: groupNexthopId(block, family), source: sources.stable[family] },
-  }));
+  const { table } = local.routing;
+  return destinations.map(({ family, text }) => {
+    const target = { kind: "nexthop", id: groupNexthopId(block, family), source: sources.stable[family] } as const;
+    return { table, destination: text, metric: bestMetric(family), target };
+  });
 }
 
 function pathConditions(id: string, gateways: readonly RemoteGateway[]): readonly Condition[] {

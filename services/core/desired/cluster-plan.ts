@@ -2,8 +2,7 @@
  * @module The part of a remote cluster's wish that follows from admissions and policy alone. It stays the same object
  * while its gateways say this and that, which is what makes one changed statement cheap.
  */
-import { type Cidr, formatCidr, subtract } from "../address/cidr.ts";
-import type { Family } from "../address/ip.ts";
+import { type Cidr, subtract } from "../address/cidr.ts";
 import type { PairVerdict } from "../policy/pair.ts";
 import type { Condition } from "./condition.ts";
 import type { Context } from "./context.ts";
@@ -11,6 +10,7 @@ import { forwardRules, snatRules } from "./crossing.ts";
 import { type GatewayPlan, planGateways } from "./gateway-plan.ts";
 import type { Member } from "./member.ts";
 import { ownedRanges, throughRanges } from "./ranges.ts";
+import { trimmed } from "./reuse.ts";
 import { isKept, notCarriedConditions, shadowConditions } from "./shadow.ts";
 import type { Firewall, ForwardRule, Route } from "./state.ts";
 
@@ -23,16 +23,10 @@ export interface ClusterPlan {
   readonly forward: readonly ForwardRule[];
   readonly snat: Firewall["snat"];
   /** What routes to the cluster's group, or to that of the cluster that carries the pair. */
-  readonly destinations: readonly Destination[];
+  readonly destinations: readonly Cidr[];
   /** Those that we build tunnels to: none where the pair is not linked or goes through another cluster. */
   readonly gateways: readonly GatewayPlan[];
-  /** What the cluster may be reached for besides its gateways' own addresses; sorted. */
   readonly conditions: readonly Condition[];
-}
-
-export interface Destination {
-  readonly family: Family;
-  readonly prefix: string;
 }
 
 export interface PlanInputs {
@@ -48,23 +42,26 @@ export const WORST_METRIC = 4096;
 export function planCluster(context: Context, { member, verdict, carries }: PlanInputs): ClusterPlan {
   const { overlay, carried, routable, kept } = context;
   const direct = verdict.linked && verdict.transit === undefined;
+  const owned = ownedRanges(overlay, member);
   const ours = member.prefixes.filter(({ family }) => carried.includes(family));
   const beyond = carries.flatMap((each) => throughRanges(overlay, each, carried));
   const routed = !verdict.linked ? [] : direct ? ours : throughRanges(overlay, member, carried);
   return {
     member,
     verdict,
-    blackholes: ownedRanges(overlay, member, routable).map((prefix) => blackhole(context, prefix)),
+    blackholes: owned.filter(({ family }) => routable.includes(family)).map((prefix) => blackhole(context, prefix)),
     // What stays local is not remote: without the holes the guard would cut the host off its own network.
-    remote: ownedRanges(overlay, member, ["ipv4", "ipv6"])
-      .flatMap((prefix) => subtract(prefix, kept))
-      .map(formatCidr),
+    remote: owned.flatMap((prefix) => subtract(prefix, kept)).map(({ text }) => text),
     forward: forwardRules(context, member, verdict),
-    snat: verdict.linked ? snatRules(context, member) : [],
-    destinations: routed
-      .filter((prefix) => !isKept(context, prefix))
-      .map((prefix) => ({ family: prefix.family, prefix: formatCidr(prefix) })),
-    gateways: direct ? planGateways(context, member, [...ours, ...beyond].map(formatCidr)) : [],
+    snat: verdict.linked ? snatRules(context, owned) : NONE,
+    destinations: trimmed(routed.filter((prefix) => !isKept(context, prefix))),
+    gateways: direct
+      ? planGateways(
+          context,
+          member,
+          [...ours, ...beyond].map(({ text }) => text),
+        )
+      : NONE,
     conditions: [
       ...member.conditions,
       ...shadowConditions(context, member),
@@ -73,11 +70,9 @@ export function planCluster(context: Context, { member, verdict, carries }: Plan
   };
 }
 
-function blackhole({ local }: Context, prefix: Cidr): Route {
-  return {
-    table: local.routing.table,
-    destination: formatCidr(prefix),
-    metric: WORST_METRIC,
-    target: { kind: "blackhole" },
-  };
+const NONE: readonly never[] = [];
+const BLACKHOLE: Route["target"] = { kind: "blackhole" };
+
+function blackhole({ local }: Context, { text }: Cidr): Route {
+  return { table: local.routing.table, destination: text, metric: WORST_METRIC, target: BLACKHOLE };
 }

@@ -2,8 +2,8 @@
 import type { Admission, Epoch, LinkPolicy, Mesh } from "@spanwire/proto/record";
 import { type Cidr, hostCidr, parseCidr } from "../address/cidr.ts";
 import { type Family, formatIp, parseIp } from "../address/ip.ts";
-import { type OverlayPlace, type OverlayRange, overlayAddress, parseOverlay } from "../address/overlay.ts";
-import { planeOfEpoch } from "./lane.ts";
+import { type OverlayKind, type OverlayRange, overlayAddress, parseOverlay } from "../address/overlay.ts";
+import { planeKind, planeOfEpoch } from "./lane.ts";
 import type { LocalFacts, OwnKey } from "./local-facts.ts";
 import { findMember, type Member } from "./member.ts";
 import type { Plane } from "./state.ts";
@@ -75,11 +75,7 @@ export function readContext(inputs: ContextInputs): Context | undefined {
     planes: epochsInUse(epoch).map((each) => planeInUse(each, local)),
     own,
     admitted: own?.gateways.some((gateway) => gateway.ordinal === local.ordinal) ?? false,
-    sources: own && {
-      stable: ownAddresses(overlay, { index: own.block, kind: "stable", ordinal: local.ordinal }),
-      a: ownAddresses(overlay, { index: own.block, kind: "plane-a", ordinal: local.ordinal }),
-      b: ownAddresses(overlay, { index: own.block, kind: "plane-b", ordinal: local.ordinal }),
-    },
+    sources: own && ownAddresses(overlay, own.block, local.ordinal),
     reachable,
     carried: local.ipv6 === "routed" ? ["ipv4", "ipv6"] : ["ipv4"],
     routable: local.ipv6 === "off" ? ["ipv4"] : ["ipv4", "ipv6"],
@@ -96,9 +92,10 @@ function planeInUse(epoch: bigint, local: LocalFacts): PlaneInUse {
   return { plane: planeOfEpoch(epoch), epoch, key: local.keys.find((key) => key.epoch === epoch) };
 }
 
-function ownAddresses(overlay: OverlayRange, place: OverlayPlace): Record<Family, string> {
-  return {
-    ipv4: formatIp(overlayAddress(overlay, place, "ipv4")),
-    ipv6: formatIp(overlayAddress(overlay, place, "ipv6")),
-  };
+function ownAddresses(overlay: OverlayRange, index: number, ordinal: number): NonNullable<Context["sources"]> {
+  const addresses = (kind: OverlayKind): Record<Family, string> => ({
+    ipv4: formatIp(overlayAddress(overlay, { index, kind, ordinal }, "ipv4")),
+    ipv6: formatIp(overlayAddress(overlay, { index, kind, ordinal }, "ipv6")),
+  });
+  return { stable: addresses("stable"), a: addresses(planeKind("a")), b: addresses(planeKind("b")) };
 }

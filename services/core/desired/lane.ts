@@ -1,4 +1,5 @@
 /** @module Names and ports of lanes: one WireGuard device for each plane and each ordinal of the remote gateway. */
+import type { OverlayKind } from "../address/overlay.ts";
 import type { Plane } from "./state.ts";
 
 /** The dummy device with the stable address; never deleted while installed. */
@@ -18,4 +19,9 @@ export function laneIndex(plane: Plane, remoteOrdinal: number): number {
 /** Epoch e lives on plane a if e is even, on b if odd. */
 export function planeOfEpoch(epoch: bigint): Plane {
   return epoch % 2n === 0n ? "a" : "b";
+}
+
+/** The kind of overlay address that a gateway has on the plane. */
+export function planeKind(plane: Plane): OverlayKind {
+  return plane === "a" ? "plane-a" : "plane-b";
 }

@@ -3,6 +3,7 @@ import type { Admission, AdmittedGateway } from "@spanwire/proto/record";
 import { type Cidr, compareCidrs, readCidr } from "../address/cidr.ts";
 import { type OverlayRange, overlayCapacity } from "../address/overlay.ts";
 import type { Condition } from "./condition.ts";
+import { trimmed } from "./reuse.ts";
 
 export interface Member {
   readonly id: string;
@@ -30,12 +31,13 @@ export function findMember(admission: Admission, { overlay, maxGateways }: Membe
     if (read.ok) prefixes.push(read.cidr);
     else conditions.push(unusable(admission.clusterId, `${read.problem}; the prefix is left out`));
   }
+  const within = admission.gateways.filter(({ ordinal }) => ordinal < maxGateways);
   return {
     id: admission.clusterId,
     labels: admission.labels,
     block: admission.overlayIndex,
-    prefixes: prefixes.sort(compareCidrs),
-    gateways: admission.gateways.filter((each) => each.ordinal < maxGateways).sort((a, b) => a.ordinal - b.ordinal),
+    prefixes: trimmed(prefixes.sort(compareCidrs)),
+    gateways: trimmed(within.sort((a, b) => a.ordinal - b.ordinal)),
     conditions,
   };
 }

@@ -4,15 +4,9 @@ import type { Family } from "../address/ip.ts";
 import { type OverlayRange, overlayBlock, overlayKindRange } from "../address/overlay.ts";
 import type { Member } from "./member.ts";
 
-/** Its prefixes and its overlay block: what a policy means by all of its prefixes, and what a guard must cover. */
-export function ownedRanges(
-  overlay: OverlayRange,
-  { prefixes, block }: Member,
-  families: readonly Family[],
-): readonly Cidr[] {
-  return [...prefixes, ...families.map((family) => overlayBlock(overlay, block, family))].filter(({ family }) =>
-    families.includes(family),
-  );
+/** Its prefixes and its overlay block: what a guard must cover, and what a policy means by all of its prefixes. */
+export function ownedRanges(overlay: OverlayRange, { prefixes, block }: Member): readonly Cidr[] {
+  return [...prefixes, overlayBlock(overlay, block, "ipv4"), overlayBlock(overlay, block, "ipv6")];
 }
 
 /** What it can be reached for through another cluster: not its plane addresses, which only its peers probe. */
@@ -25,5 +19,5 @@ export function throughRanges(
     overlayKindRange(overlay, block, "stable", family),
     overlayKindRange(overlay, block, "service", family),
   ]);
-  return [...prefixes, ...overlayRanges].filter(({ family }) => families.includes(family));
+  return [...prefixes.filter(({ family }) => families.includes(family)), ...overlayRanges];
 }

@@ -1,13 +1,12 @@
 /** @module One remote gateway as it is now: which peers we can build to it, and how good it is as a next hop. */
-import { base64Encode } from "@bufbuild/protobuf/wire";
 import { GatewayState, type Statement } from "@spanwire/proto/record";
 import type { Context } from "./context.ts";
 import { lanePorts, usableEndpoints } from "./endpoint-candidates.ts";
-import type { GatewayPlan } from "./gateway-plan.ts";
-import { laneIndex, laneName } from "./lane.ts";
+import type { GatewayPlan, PlanePlan } from "./gateway-plan.ts";
+import { laneIndex } from "./lane.ts";
 import type { GatewayLiveness } from "./local-facts.ts";
 import type { Member } from "./member.ts";
-import type { Peer, Plane } from "./state.ts";
+import type { Peer } from "./state.ts";
 
 /** Keeps NAT mappings, and makes the first packet after a write start the handshake. */
 const KEEPALIVE_SECONDS = 20;
@@ -33,7 +32,7 @@ const DOWN = 2;
 export const NO_PATH = 3;
 
 export interface PlanePeer {
-  readonly plane: Plane;
+  readonly plane: PlanePlan;
   readonly peer: Peer;
 }
 
@@ -55,24 +54,24 @@ export function findRemoteGateway(
   const forbidden = [overlay.ipv4, overlay.ipv6, ...prefixes, ...(own?.prefixes ?? [])];
   const candidates = usableEndpoints(statement, forbidden);
 
-  const peers: PlanePeer[] = [];
-  for (const { plane, epoch, key } of context.planes) {
+  const peers = plan.planes.flatMap((plane): PlanePeer[] => {
+    const { epoch, key } = plane.use;
     const theirs = statement.keys.find((each) => each.epoch === epoch)?.publicKey;
-    if (key === undefined || theirs === undefined || theirs.length !== 32) continue;
-    const publicKey = base64Encode(theirs);
-    if (publicKey === key.publicKey) continue; // WireGuard ignores a peer with the device's own key
+    if (key === undefined || theirs?.length !== 32) return [];
+    const publicKey = btoa(String.fromCharCode(...theirs));
+    if (publicKey === key.publicKey) return []; // WireGuard ignores a peer with the device's own key
     const peer: Peer = {
-      device: laneName(plane, plan.ordinal),
+      device: plane.device,
       publicKey,
       hasPresharedKey: false,
-      endpoints: lanePorts(candidates, laneIndex(plane, context.local.ordinal)),
+      endpoints: lanePorts(candidates, laneIndex(plane.use.plane, context.local.ordinal)),
       keepaliveSeconds: KEEPALIVE_SECONDS,
-      allowedIps: plan.allowedIps[plane],
+      allowedIps: plane.allowedIps,
     };
-    peers.push({ plane, peer });
-  }
+    return [{ plane, peer }];
+  });
   // The wanted plane if it has a peer, else the active epoch's, which comes first.
-  const chosen = peers.find(({ plane }) => plane === liveness?.plane) ?? peers[0];
+  const chosen = peers.find(({ plane }) => plane.use.plane === liveness?.plane) ?? peers[0];
   if (chosen === undefined) return undefined;
   const rank = rankOf(statement, liveness, reachable || chosen.peer.endpoints.length > 0);
   return { plan, peers, lane: chosen.peer.device, rank };

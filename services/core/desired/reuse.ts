@@ -3,34 +3,45 @@ import type { Fragment } from "./desired.ts";
 
 /** `next`, with each equal list replaced by the former one; `former` itself when all are equal. */
 export function reuseFragment(former: Fragment | undefined, next: Fragment): Fragment {
-  if (former === undefined) return next;
   const merged: Fragment = {
-    links: reuse(former.links, next.links),
-    settings: reuse(former.settings, next.settings),
-    addresses: reuse(former.addresses, next.addresses),
-    peers: reuse(former.peers, next.peers),
-    nexthops: reuse(former.nexthops, next.nexthops),
-    routes: reuse(former.routes, next.routes),
-    rules: reuse(former.rules, next.rules),
-    remote: reuse(former.remote, next.remote),
-    forward: reuse(former.forward, next.forward),
-    snat: reuse(former.snat, next.snat),
-    conditions: reuse(former.conditions, next.conditions),
+    links: reuseList(former?.links, next.links),
+    settings: reuseList(former?.settings, next.settings),
+    addresses: reuseList(former?.addresses, next.addresses),
+    peers: reuseList(former?.peers, next.peers),
+    nexthops: reuseList(former?.nexthops, next.nexthops),
+    routes: reuseList(former?.routes, next.routes),
+    rules: reuseList(former?.rules, next.rules),
+    remote: reuseList(former?.remote, next.remote),
+    forward: reuseList(former?.forward, next.forward),
+    snat: reuseList(former?.snat, next.snat),
+    conditions: reuseList(former?.conditions, next.conditions),
   };
+  if (former === undefined) return merged;
   const keys = Object.keys(merged) as (keyof Fragment)[];
   return keys.every((key) => merged[key] === former[key]) ? former : merged;
 }
 
-/** `former` where it is equal in depth to `next`, else `next`. For plain data; other objects must be identical. */
-export function reuse<T>(former: T, next: T): T {
-  return isEqual(former, next) ? former : next;
+/**
+ * A copy without the spare room (up to 17 items) that growing leaves: a list of one is most of what an agent keeps for
+ * a cluster.
+ */
+export function trimmed<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? NONE : list.slice();
 }
 
+/** The former list where it is equal in depth to the next one. */
+export function reuseList<T>(former: readonly T[] | undefined, next: readonly T[]): readonly T[] {
+  if (former !== undefined && isEqual(former, next)) return former;
+  return next.length === 0 ? NONE : next;
+}
+
+const NONE: readonly never[] = Object.freeze([]);
+
+/** Equal in depth, for plain data; objects of a class are equal to themselves only. */
 function isEqual(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (Array.isArray(a)) return Array.isArray(b) && a.length === b.length && a.every((item, i) => isEqual(item, b[i]));
-  // A Secret is a class: another object is another secret as far as this can tell.
   if (Object.getPrototypeOf(a) !== Object.prototype || Object.getPrototypeOf(b) !== Object.prototype) return false;
   const keys = Object.keys(a);
   return (

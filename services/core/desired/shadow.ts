@@ -1,5 +1,5 @@
 /** @module Remote prefixes that meet the host's own networks, and those that it cannot carry. */
-import { type Cidr, containsCidr, formatCidr, overlaps } from "../address/cidr.ts";
+import { type Cidr, containsCidr, overlaps } from "../address/cidr.ts";
 import type { Condition } from "./condition.ts";
 import type { Context } from "./context.ts";
 import type { Member } from "./member.ts";
@@ -21,20 +21,18 @@ export function notCarriedConditions({ carried }: Context, { id, prefixes }: Mem
     .filter(({ family }) => !carried.includes(family))
     .map((prefix) => ({
       type: "Ipv6NotCarried",
-      subject: `prefix ${formatCidr(prefix)}`,
-      message: `cluster ${id} announces ${formatCidr(prefix)}: IPv6 is not carried here, its packets are dropped`,
+      subject: `prefix ${prefix.text}`,
+      message: `cluster ${id} announces ${prefix.text}: IPv6 is not carried here, its packets are dropped`,
     }));
 }
 
 /** The longer of the two prefixes wins, and a kept one wins a tie. */
 function shadow(id: string, remote: Cidr, local: Cidr, isKeptLocal: boolean): Condition {
   const winner =
-    isKeptLocal && containsCidr(remote, local)
-      ? `${formatCidr(local)} stays local`
-      : `${formatCidr(remote)} goes to ${id}`;
+    isKeptLocal && containsCidr(remote, local) ? `${local.text} stays local` : `${remote.text} goes to ${id}`;
   return {
     type: "PrefixShadowsLocal",
-    subject: `prefix ${formatCidr(remote)}`,
-    message: `${formatCidr(remote)} of cluster ${id} meets the local ${formatCidr(local)}: ${winner}; renumber one of them`,
+    subject: `prefix ${remote.text}`,
+    message: `${remote.text} of cluster ${id} meets the local ${local.text}: ${winner}; renumber one of them`,
   };
 }

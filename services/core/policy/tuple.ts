@@ -1,7 +1,6 @@
 /** @module A verdict's openings as the tuples that a firewall can match, clipped to what is admitted. */
-import { type PortRange, Protocol } from "@spanwire/proto/record";
-import { type Cidr, compareCidrs, findIntersection, formatCidr, readCidr } from "../address/cidr.ts";
-import type { Opening } from "./pair.ts";
+import { type Allow, type PortRange, Protocol } from "@spanwire/proto/record";
+import { type Cidr, compareCidrs, findIntersection, readCidr } from "../address/cidr.ts";
 
 /** One allowed tuple: connections from `source` to `destination` may be opened, their answers may come back. */
 export interface Tuple {
@@ -12,26 +11,22 @@ export interface Tuple {
   readonly ports: readonly { readonly first: number; readonly last: number }[];
 }
 
-const NO_PORTS: Tuple["ports"] = [];
+const EVERY_PORT: Tuple["ports"] = [];
 
 /** Everything from any of `sources` to any of `destinations` of the same family. */
 export function everyTuple(sources: readonly Cidr[], destinations: readonly Cidr[]): readonly Tuple[] {
-  return cross(sources, destinations, "any", NO_PORTS);
+  return cross(sources, destinations, { protocol: "any", ports: EVERY_PORT });
 }
 
 /**
- * The tuples of one opening. `sources` and `destinations` are what the opener and the other cluster are admitted for:
+ * The tuples of one allowance. `sources` and `destinations` are what the opener and the other cluster are admitted for:
  * a prefix of the policy that reaches beyond them is clipped, one that lies outside gives no tuple.
  */
-export function tuplesOf(
-  { allow }: Opening,
-  sources: readonly Cidr[],
-  destinations: readonly Cidr[],
-): readonly Tuple[] {
+export function tuplesOf(allow: Allow, sources: readonly Cidr[], destinations: readonly Cidr[]): readonly Tuple[] {
   const protocol = PROTOCOLS.get(allow.protocol);
   if (protocol === undefined) return []; // a protocol of a later version opens nothing here
-  const ports = allow.ports.length === 0 ? NO_PORTS : allow.ports.map(portRange);
-  return cross(clip(allow.sources, sources), clip(allow.destinations, destinations), protocol, ports);
+  const ports = allow.ports.length === 0 ? EVERY_PORT : allow.ports.map(portRange);
+  return cross(clip(allow.sources, sources), clip(allow.destinations, destinations), { protocol, ports });
 }
 
 const PROTOCOLS = new Map<Protocol, Tuple["protocol"]>([
@@ -48,10 +43,7 @@ function clip(named: readonly string[], admitted: readonly Cidr[]): readonly Cid
   for (const text of named) {
     const read = readCidr(text);
     if (!read.ok) continue; // refused where policies are set; here it can only open nothing
-    for (const cidr of admitted) {
-      const both = findIntersection(read.cidr, cidr);
-      if (both !== undefined) kept.push(both);
-    }
+    kept.push(...admitted.flatMap((cidr) => findIntersection(read.cidr, cidr) ?? []));
   }
   return withoutNested(kept);
 }
@@ -68,15 +60,13 @@ function withoutNested(cidrs: readonly Cidr[]): readonly Cidr[] {
 function cross(
   sources: readonly Cidr[],
   destinations: readonly Cidr[],
-  protocol: Tuple["protocol"],
-  ports: Tuple["ports"],
-): readonly Tuple[] {
-  const targets = destinations.map((cidr) => ({ family: cidr.family, text: formatCidr(cidr) }));
-  return sources.flatMap((cidr) => {
-    const source = formatCidr(cidr);
-    const reachable = targets.filter((target) => target.family === cidr.family);
-    return reachable.map((target) => ({ source, destination: target.text, protocol, ports }));
-  });
+  what: Pick<Tuple, "protocol" | "ports">,
+): Tuple[] {
+  return sources.flatMap((source) =>
+    destinations
+      .filter((destination) => destination.family === source.family)
+      .map((destination) => ({ source: source.text, destination: destination.text, ...what })),
+  );
 }
 
 function portRange({ first, last }: PortRange): { readonly first: number; readonly last: number } {
