@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { clusterCommand } from "./commands/cluster.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { linkCommand } from "./commands/link.ts";
+import { planCommand } from "./commands/plan.ts";
 import { statusCommand } from "./commands/status.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { versionCommand } from "./commands/version.ts";
@@ -22,6 +23,7 @@ export function createProgram(session: Session): Command {
     clusterCommand(session),
     linkCommand(session),
     statusCommand(session),
+    planCommand(session),
     versionCommand(session),
     completionCommand(session),
   ]) {
