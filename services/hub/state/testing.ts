@@ -1,0 +1,64 @@
+/** @module A hub's map over a store in tests: real keys, a clock that stands still, incidents kept. */
+import { Secret } from "@spanwire/core/identity/secret";
+import type { Signer } from "@spanwire/core/records/crypto";
+import { MESH_ID, recordsBy } from "@spanwire/core/records/testing";
+import { FakeClock } from "@spanwire/runtime/clock/fake-clock";
+import { sha256 } from "@spanwire/runtime/crypto/sha256";
+import { createSigner } from "@spanwire/runtime/crypto/signing-key";
+import { createVerify } from "@spanwire/runtime/crypto/verify";
+import { type HubMap, type MapIncident, startHubMap } from "./mesh-view.ts";
+import type { StateStore } from "./port.ts";
+
+export const crypto = { sha256, verify: createVerify() };
+
+/** Always the same key for the same number. */
+export function signerFrom(seed: number): Signer {
+  return createSigner(new Secret(new Uint8Array(32).fill(seed)));
+}
+
+export const root = signerFrom(1);
+export const online = signerFrom(2);
+export const by = recordsBy(root, crypto);
+
+export interface TestHubMap extends AsyncDisposable {
+  readonly map: HubMap;
+  readonly clock: FakeClock;
+  readonly incidents: MapIncident[];
+  /** Lets two checks pass, so that whatever is wrong is noticed and put right. */
+  settle(): Promise<void>;
+}
+
+export function followMap(store: StateStore, nowMs = 1_000): TestHubMap {
+  const clock = new FakeClock(nowMs);
+  const controller = new AbortController();
+  const incidents: MapIncident[] = [];
+  const map = startHubMap({
+    store,
+    trust: { meshId: MESH_ID, authorityKey: root.publicKey, ...crypto },
+    clock,
+    random: () => 0.5,
+    onIncident: (incident) => incidents.push(incident),
+    signal: controller.signal,
+  });
+  return {
+    map,
+    clock,
+    incidents,
+    async settle() {
+      for (let step = 0; step < 10; step++) await clock.advance(500);
+    },
+    async [Symbol.asyncDispose]() {
+      controller.abort();
+      await map.done;
+    },
+  };
+}
+
+/** Writes records as a hub does, each over whatever is there. */
+export async function writeRecords(store: StateStore, records: Readonly<Record<string, Uint8Array>>): Promise<void> {
+  for (const [key, bytes] of Object.entries(records)) {
+    const expectedRevision = (await store.map.get(key))?.revision ?? 0;
+    const written = await store.map.put(key, bytes, { expectedRevision });
+    if (!written.ok) throw new Error(written.conflict);
+  }
+}
