@@ -78,7 +78,7 @@ export type Nexthop =
 export interface Route {
   readonly table: number;
   readonly destination: string;
-  /** 0 is the best. IPv6 has no 0: there the kernel holds it as 1024, which is refused as a metric of its own. */
+  /** As the kernel holds it: the best is 0 for IPv4; for IPv6 0 is refused, because the kernel would make it 1024. */
   readonly metric: number;
   readonly target:
     | { readonly kind: "nexthop"; readonly id: number; readonly source: string }
