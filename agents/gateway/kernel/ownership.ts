@@ -1,4 +1,6 @@
 /** @module Which kernel objects belong to Spanwire: everything else is read by explicit functions and never written. */
+import { LANE_PREFIX, STABLE_DEVICE } from "@spanwire/core/desired/lane";
+import { NEXTHOP_ID_FIRST, NEXTHOP_ID_LAST } from "@spanwire/core/desired/nexthop-id";
 
 /** The marks by which our own objects are known, after any restart, without a memory of having made them. */
 export interface Ownership {
@@ -13,10 +15,10 @@ export interface Ownership {
 }
 
 export const DEFAULT_OWNERSHIP: Ownership = {
-  stableDevice: "sw0",
-  lanePrefix: "sw-",
+  stableDevice: STABLE_DEVICE,
+  lanePrefix: LANE_PREFIX,
   table: 5180,
-  nexthopIds: { first: 51_800_000, last: 51_899_999 },
+  nexthopIds: { first: NEXTHOP_ID_FIRST, last: NEXTHOP_ID_LAST },
 };
 
 export function ownsDevice(ownership: Ownership, name: string): boolean {

@@ -134,7 +134,7 @@ function replaceRoute(state: FakeState, route: Route): void {
   const doing = `replace route ${describeRoute(route)}`;
   const { target } = route;
   const ipv6 = route.destination.includes(":");
-  if (ipv6 && route.metric === 1024) throw kernelError(doing, "EINVAL", "metric 1024 is IPv6's 0: write 0");
+  if (ipv6 && route.metric === 0) throw kernelError(doing, "EINVAL", "an IPv6 route has no metric 0: the best is 1024");
   if (target.kind === "nexthop") {
     const nexthop = state.nexthops.get(target.id);
     if (nexthop === undefined) throw kernelError(doing, "EINVAL", "Nexthop id does not exist");

@@ -1,9 +1,9 @@
 /** @module RTM_*ROUTE (linux/rtnetlink.h): routes of one table. */
 import type { Family } from "@spanwire/core/address/ip";
 import type { Route } from "@spanwire/core/desired/state";
-import { SpanwireError } from "@spanwire/core/errors";
 import { describeRoute } from "../describe.ts";
 import { ADDRESS_BYTES, familyOf, ipFromBytes, ipToBytes, prefixToBytes } from "../ip-bytes.ts";
+import { kernelError } from "../kernel-error.ts";
 import type { ObservedRoute } from "../port.ts";
 import { type AttributeWriter, forEachAttribute } from "./attributes.ts";
 import { FAMILY, findFamily } from "./family.ts";
@@ -35,8 +35,8 @@ const SCOPE_LINK = 253;
 const SCOPE_NOWHERE = 255;
 
 const RTM_F_CLONED = 0x200;
-/** What the kernel stores for an IPv6 route that is given metric 0 (IP6_RT_PRIO_USER). */
-const IPV6_METRIC_ZERO = 1024;
+/** The kernel would store another metric (IP6_RT_PRIO_USER) than was asked for, and the next look would see a difference. */
+const IPV6_METRIC = "an IPv6 route has no metric 0: the best is 1024";
 
 export interface RouteRecord {
   readonly table: number;
@@ -120,7 +120,6 @@ export function readRoute(message: Message, buffer: Buffer): RouteRecord | undef
     else if (type === RTA_GATEWAY || type === RTA_VIA || type === RTA_MULTIPATH) gateway = true;
     else if (type === RTA_METRICS) mtuBytes = readMtu(buffer, start, end);
   });
-  if (family === "ipv6" && metric === IPV6_METRIC_ZERO) metric = 0;
   destination = `${destination}/${buffer.readUInt8(header + 1)}`;
   const type = buffer.readUInt8(header + 7);
   return { table, destination, metric, type, index, nexthopId, source, gateway, mtuBytes };
@@ -156,10 +155,7 @@ function routeMessage(
   header: { readonly type: number; readonly scope: number },
 ): AttributeWriter {
   const { family, bytes, bits } = prefixToBytes(route.destination);
-  if (family === "ipv6" && route.metric === IPV6_METRIC_ZERO) {
-    throw new SpanwireError("invalid", `route ${describeRoute(route)}: metric 1024 is IPv6's 0: write 0`);
-  }
-  const metric = family === "ipv6" && route.metric === 0 ? IPV6_METRIC_ZERO : route.metric;
+  if (family === "ipv6" && route.metric === 0) throw kernelError(describeRoute(route), "EINVAL", IPV6_METRIC);
   const rtmsg = Buffer.alloc(12);
   rtmsg.writeUInt8(FAMILY[family], 0);
   rtmsg.writeUInt8(bits, 1);
@@ -169,7 +165,7 @@ function routeMessage(
   rtmsg.writeUInt8(header.type, 7);
   const writer = beginMessage(type, flags, rtmsg).bytes(RTA_DST, bytes);
   if (route.table >= 256) writer.u32(RTA_TABLE, route.table);
-  return metric === 0 ? writer : writer.u32(RTA_PRIORITY, metric);
+  return route.metric === 0 ? writer : writer.u32(RTA_PRIORITY, route.metric);
 }
 
 function readMtu(buffer: Buffer, from: number, to: number): number | undefined {

@@ -101,7 +101,8 @@ interface PlacedRule {
 function placeRules(forward: readonly ForwardRule[], remote: RemotePrefixes): PlacedRule[] {
   return forward.flatMap((rule) => {
     const { link, direction, source, destination } = rule;
-    const entry = remote.find(direction === "out" ? destination : source);
+    const outward = direction !== "in"; // also through: a rule from lane to lane is about its destination
+    const entry = remote.find(outward ? destination : source);
     const place = (towards: Towards, expressions: readonly Expression[], verdict: Expression): PlacedRule => {
       const counter = `link/${link.replaceAll("~", "/")}/${towards === "to" ? "sent" : "received"}`;
       const chain = entry === undefined ? LINK_POLICY : chainName(towards, entry);
@@ -109,7 +110,7 @@ function placeRules(forward: readonly ForwardRule[], remote: RemotePrefixes): Pl
     };
     const tuple = [...ends(source, destination), ...service(rule, "dport")];
     const mirror = [...ends(destination, source), ...service(rule, "sport")];
-    return direction === "out"
+    return outward
       ? [place("to", tuple, accept), place("from", mirror, jump(ANSWERS))]
       : [place("from", tuple, accept), place("to", mirror, jump(ANSWERS))];
   });
