@@ -54,11 +54,12 @@ export function followMap(store: StateStore, nowMs = 1_000): TestHubMap {
   };
 }
 
-/** Writes records as a hub does, each over whatever is there. */
+/** Writes records over whatever is there, as often as a hub that puts others back is faster. */
 export async function writeRecords(store: StateStore, records: Readonly<Record<string, Uint8Array>>): Promise<void> {
   for (const [key, bytes] of Object.entries(records)) {
-    const expectedRevision = (await store.map.get(key))?.revision ?? 0;
-    const written = await store.map.put(key, bytes, { expectedRevision });
-    if (!written.ok) throw new Error(written.conflict);
+    for (let isWritten = false; !isWritten; ) {
+      const expectedRevision = (await store.map.get(key))?.revision ?? 0;
+      isWritten = (await store.map.put(key, bytes, { expectedRevision })).ok;
+    }
   }
 }
