@@ -115,7 +115,7 @@ async function portOf(directory: string, child: ChildProcess): Promise<number | 
   while (child.exitCode === null && child.signalCode === null && performance.now() < deadline) {
     const name = (await readdir(directory)).find((entry) => entry.endsWith(`_${child.pid}.ports`));
     const text = name === undefined ? "" : await readFile(join(directory, name), "utf8");
-    const port = /nats:\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
+    const port = /(?:nats|tls):\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
     if (port !== undefined) return Number(port);
     await delay(POLL_MS);
   }

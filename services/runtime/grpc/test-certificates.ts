@@ -20,10 +20,10 @@ export interface TestCertificate {
 
 export interface TestCa {
   readonly caPem: string;
-  issue(names: { readonly uri?: string; readonly serial?: string }): Promise<TestCertificate>;
+  issue(options: { readonly uri?: string; readonly ip?: string; readonly serial?: string }): Promise<TestCertificate>;
 }
 
-/** Makes a CA whose certificates hold for `localhost` and 127.0.0.1 for a day. */
+/** Makes a CA whose certificates hold for `localhost` and one address for a day. */
 export async function createTestCa(name = "CN=test CA"): Promise<TestCa> {
   const caKeys = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const validity = { notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + DAY_MS) };
@@ -36,11 +36,11 @@ export async function createTestCa(name = "CN=test CA"): Promise<TestCa> {
   });
   return {
     caPem: ca.toString("pem"),
-    async issue({ uri, serial = "01" }) {
+    async issue({ uri, ip = "127.0.0.1", serial = "01" }) {
       const keys = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
       const names: { type: "dns" | "ip" | "url"; value: string }[] = [
         { type: "dns", value: "localhost" },
-        { type: "ip", value: "127.0.0.1" },
+        { type: "ip", value: ip },
       ];
       if (uri !== undefined) names.push({ type: "url", value: uri });
       const extensions: Extension[] = [new SubjectAlternativeNameExtension(names)];
