@@ -9,10 +9,12 @@ import {
   type SelectorSchema,
 } from "@spanwire/proto/record";
 import fc from "fast-check";
+import { gatewayKey } from "../records/key.ts";
 import type { Changed } from "./compile.ts";
 import {
   dropCluster,
   putCluster,
+  putStatement,
   type TestCluster,
   type TestGateway,
   type TestMap,
@@ -93,6 +95,8 @@ export const anyMesh: fc.Arbitrary<TestMesh> = fc.record({
 export type Step =
   | { readonly kind: "put"; readonly cluster: TestCluster }
   | { readonly kind: "drop"; readonly id: string }
+  | { readonly kind: "say"; readonly id: (typeof IDS)[number]; readonly gateway: TestGateway }
+  | { readonly kind: "silence"; readonly id: string; readonly ordinal: number }
   | {
       readonly kind: "liveness";
       readonly id: string;
@@ -113,6 +117,15 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
       .map((cluster) => ({ kind: "put" as const, cluster })),
   },
   { weight: 2, arbitrary: anyId.map((id) => ({ kind: "drop" as const, id })) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("say" as const),
+      id: anyId,
+      gateway: fc.tuple(anyGateway, fc.nat(2)).map(([rest, ordinal]) => ({ ...rest, ordinal })),
+    }),
+  },
+  { weight: 2, arbitrary: fc.record({ kind: fc.constant("silence" as const), id: anyId, ordinal: fc.nat(2) }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -135,6 +148,12 @@ export function take(step: Step, map: TestMap, liveness: Map<string, { down: boo
       return new Set([step.cluster.id]);
     case "drop":
       dropCluster(map, step.id);
+      return new Set([step.id]);
+    case "say":
+      putStatement(map, { id: step.id, block: IDS.indexOf(step.id) }, step.gateway);
+      return new Set([step.id]);
+    case "silence":
+      map.statements.delete(gatewayKey(step.id, step.ordinal));
       return new Set([step.id]);
     case "liveness":
       liveness.set(`${step.id}.${step.ordinal}`, { down: step.down, plane: step.plane });

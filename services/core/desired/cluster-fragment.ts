@@ -102,7 +102,7 @@ function groupRoutes({ sources, local }: Context, { destinations }: ClusterPlan,
 function pathConditions(id: string, gateways: readonly RemoteGateway[]): readonly Condition[] {
   const subject = `cluster ${id}`;
   if (gateways.length === 0) {
-    const message = `${id} is linked and none of its gateways has said a key for the epoch: waiting for its statement`;
+    const message = `no gateway of ${id} has published a key for the epoch yet: there is nothing to send to`;
     return [{ type: "NoGateway", subject, message }];
   }
   if (gateways.some(({ rank }) => rank !== NO_PATH)) return [];

@@ -2,7 +2,7 @@
  * @module The part of a remote cluster's wish that follows from admissions and policy alone. It stays the same object
  * while its gateways say this and that, which is what makes one changed statement cheap.
  */
-import { type Cidr, subtract } from "../address/cidr.ts";
+import { type Cidr, containsCidr, subtract } from "../address/cidr.ts";
 import type { PairVerdict } from "../policy/pair.ts";
 import type { Condition } from "./condition.ts";
 import type { Context } from "./context.ts";
@@ -50,8 +50,7 @@ export function planCluster(context: Context, { member, verdict, carries }: Plan
     member,
     verdict,
     blackholes: owned.filter(({ family }) => routable.includes(family)).map((prefix) => blackhole(context, prefix)),
-    // What stays local is not remote: without the holes the guard would cut the host off its own network.
-    remote: owned.flatMap((prefix) => subtract(prefix, kept)).map(({ text }) => text),
+    remote: owned.flatMap((prefix) => guarded(prefix, kept)).map(({ text }) => text),
     forward: forwardRules(context, member, verdict),
     snat: verdict.linked ? snatRules(context, owned) : NONE,
     destinations: trimmed(routed.filter((prefix) => !isKept(context, prefix))),
@@ -68,6 +67,14 @@ export function planCluster(context: Context, { member, verdict, carries }: Plan
       ...(verdict.linked ? notCarriedConditions(context, member) : []),
     ],
   };
+}
+
+/** What stays local is not remote: without the holes the guard would cut the host off its own network. */
+function guarded(prefix: Cidr, kept: readonly Cidr[]): readonly Cidr[] {
+  return subtract(
+    prefix,
+    kept.filter((local) => containsCidr(prefix, local)),
+  );
 }
 
 const NONE: readonly never[] = [];

@@ -105,7 +105,7 @@ export function testAdmission({ id, block, prefixes, labels = {}, gateways = ONE
   });
 }
 
-export function putStatement(map: TestMap, cluster: TestCluster, gateway: TestGateway): void {
+export function putStatement(map: TestMap, cluster: Pick<TestCluster, "id" | "block">, gateway: TestGateway): void {
   const { ordinal, incarnation = 1n, hosts = [`192.0.2.${cluster.block * 16 + ordinal + 1}`] } = gateway;
   const { active, opening } = map.epoch;
   const init: MessageInitShape<typeof StatementSchema> = {
