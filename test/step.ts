@@ -17,7 +17,7 @@ export async function runSteps(steps: readonly Step[]): Promise<{ readonly faile
   const failed: string[] = [];
   for (const step of steps) {
     const started = performance.now();
-    const status = await run(step);
+    const status = await runCommand(step);
     const seconds = ((performance.now() - started) / 1000).toFixed(1);
     const mark = status === 0 ? styleText("green", "ok") : styleText("red", `failed (${status})`);
     process.stdout.write(`${step.name}: ${mark} in ${seconds} s\n`);
@@ -27,7 +27,7 @@ export async function runSteps(steps: readonly Step[]): Promise<{ readonly faile
 }
 
 /** The exit status; a command that a signal ended counts as 1. */
-function run({ command: [file, ...args], cwd, env }: Step): Promise<number> {
+export function runCommand({ command: [file, ...args], cwd, env }: Omit<Step, "name">): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const child = spawn(file, args, {
     cwd,
