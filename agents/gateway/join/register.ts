@@ -1,0 +1,77 @@
+/** @module Turns a join token into a membership: first contact by the pin, then a verified connection, then Register. */
+import { create, toBinary } from "@bufbuild/protobuf";
+import { SpanwireError } from "@spanwire/core/errors";
+import type { JoinToken } from "@spanwire/core/identity/join-token";
+import { equalBytes } from "@spanwire/core/records/digest";
+import type { ClusterKind } from "@spanwire/proto/record";
+import { RegistrationSchema, RegistrationService } from "@spanwire/proto/registration";
+import { sha256 } from "@spanwire/runtime/crypto/sha256";
+import { openChannel } from "@spanwire/runtime/grpc/channel";
+import { createClient } from "@spanwire/runtime/grpc/client";
+import { fetchPinnedChain } from "@spanwire/runtime/grpc/pin";
+import type { GatewayIdentity } from "../identity/gateway-identity.ts";
+import { type Membership, toMembership } from "./membership.ts";
+import { prove } from "./proof.ts";
+
+/** What the cluster asks for; the hub decides. */
+export interface Wish {
+  readonly kind: ClusterKind;
+  /** Canonical; empty for a further gateway of a cluster. */
+  readonly prefixes: readonly string[];
+  readonly labels: Readonly<Record<string, string>>;
+  /** The ordinal to take, or to take over after a lost disk; undefined takes the lowest free one. */
+  readonly ordinal: number | undefined;
+}
+
+export interface RegisterOptions {
+  readonly token: JoinToken;
+  readonly identity: GatewayIdentity;
+  readonly wish: Wish;
+  readonly nowMs: () => number;
+  readonly signal: AbortSignal;
+}
+
+const TIMEOUT_MS = 15_000;
+
+/**
+ * Registers once. Safe to repeat with the same identity: a lost answer is given again. The token's secret goes only
+ * over the second connection, whose certificate was verified with the pinned CA. Throws the hub's refusal, `denied`
+ * for a wrong pin, `unavailable` (retryable) while the hub is away.
+ */
+export async function register({ token, identity, wish, nowMs, signal }: RegisterOptions): Promise<Membership> {
+  const { hubAddress, clusterId } = token;
+  const caPem = await fetchPinnedChain({ address: hubAddress, spkiSha256: token.caSpkiSha256, signal });
+  using channel = openChannel({ address: hubAddress, tls: { caPem } });
+  const client = createClient(RegistrationService, channel);
+  const options = { timeoutMs: TIMEOUT_MS, signal };
+  const body = encodeRegistration(token, identity, wish);
+  const request = await prove(client, "Register", body, { ...options, signer: identity.signer });
+  const membership = toMembership(await client.register(request, options), {
+    clusterId,
+    hubAddress,
+    receivedAtMs: nowMs(),
+  });
+  if (!equalBytes(sha256(membership.credentials.authorityKey), token.authoritySha256)) {
+    const message = `hub at ${hubAddress}: its authority key is not the one that the token names: ask whoever made the token`;
+    throw new SpanwireError("denied", message, { reason: "AUTHORITY_MISMATCH" });
+  }
+  return membership;
+}
+
+/** The same bytes for the same wish, so that a retry is the same request. */
+function encodeRegistration(token: JoinToken, { nkey }: GatewayIdentity, wish: Wish): Uint8Array {
+  const { kind, ordinal } = wish;
+  const labels = Object.fromEntries(Object.entries(wish.labels).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return toBinary(
+    RegistrationSchema,
+    create(RegistrationSchema, {
+      token: { id: token.id, secret: token.secret.reveal() },
+      clusterId: token.clusterId,
+      kind,
+      prefixes: [...wish.prefixes].sort(),
+      labels,
+      ...(ordinal === undefined ? {} : { ordinal }),
+      nkey: nkey.publicKey,
+    }),
+  );
+}
