@@ -7,8 +7,10 @@
  */
 import type { Address, DeviceSettings, Nexthop, Route, Rule } from "@spanwire/core/desired/state";
 import type { FirewallChange, NetworkChange, WireGuardChange } from "./change.ts";
+import type { KernelFeatures } from "./features.ts";
 
 export interface Kernel extends AsyncDisposable {
+  readonly features: KernelFeatures;
   readonly wireguard: WireGuardPort;
   readonly network: NetworkPort;
   readonly firewall: FirewallPort;

@@ -1,5 +1,6 @@
 /** @module A kernel in memory that behaves: for unit tests, simulations and benchmarks of everything above this folder. */
 import { type Change, isFirewallChange, isWireGuardChange } from "../change.ts";
+import { type KernelFeatures, kernelFeatures } from "../features.ts";
 import { kernelError } from "../kernel-error.ts";
 import { firewallDigest } from "../nft/digest.ts";
 import type { FirewallPort, HostNetwork, Kernel, NetworkPort, ObservedFirewall, WireGuardPort } from "../port.ts";
@@ -14,13 +15,16 @@ export class FakeKernel implements Kernel {
   /** Returns the sentence with which the kernel refuses this change, or undefined. */
   refuse: (change: Change) => string | undefined = () => undefined;
 
+  readonly features: KernelFeatures;
   readonly wireguard: WireGuardPort;
   readonly network: NetworkPort;
   readonly firewall: FirewallPort;
   readonly #state: FakeState = emptyState();
   readonly #watchers = new Set<() => void>();
 
-  constructor() {
+  /** By default a kernel that can do everything. */
+  constructor(features: KernelFeatures = kernelFeatures("7.0")) {
+    this.features = features;
     const state = this.#state;
     const apply = async (change: Change) => this.#write(change);
     this.wireguard = { observe: async (name) => observeDevice(state, name), apply };
