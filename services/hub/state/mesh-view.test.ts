@@ -153,8 +153,8 @@ describe("puts back what the store lost", () => {
 
   test("of several hubs each puts back, and the lineage grows once", async () => {
     const store = await storeWithEu();
-    await using first = followMap(store, 1_000);
-    await using second = followMap(store, 1_000);
+    await using first = followMap(store);
+    await using second = followMap(store);
     await Promise.all([first.map.whenCurrent(never), second.map.whenCurrent(never)]);
     store.mapStore.rollBack();
     for (let round = 0; round < 3; round++) await Promise.all([first.settle(), second.settle()]);

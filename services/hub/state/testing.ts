@@ -2,6 +2,7 @@
 import { Secret } from "@spanwire/core/identity/secret";
 import type { Signer } from "@spanwire/core/records/crypto";
 import { MESH_ID, recordsBy } from "@spanwire/core/records/testing";
+import type { Clock } from "@spanwire/core/time";
 import { FakeClock } from "@spanwire/runtime/clock/fake-clock";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { createSigner } from "@spanwire/runtime/crypto/signing-key";
@@ -22,14 +23,14 @@ export const by = recordsBy(root, crypto);
 
 export interface TestHubMap extends AsyncDisposable {
   readonly map: HubMap;
-  readonly clock: FakeClock;
   readonly incidents: MapIncident[];
-  /** Lets two checks pass, so that whatever is wrong is noticed and put right. */
+  /** Lets two checks pass on the standing clock, so that whatever is wrong is noticed and put right. */
   settle(): Promise<void>;
 }
 
-export function followMap(store: StateStore, nowMs = 1_000): TestHubMap {
-  const clock = new FakeClock(nowMs);
+export function followMap(store: StateStore, options: { readonly clock?: Clock } = {}): TestHubMap {
+  const standing = new FakeClock(1_000);
+  const { clock = standing } = options;
   const controller = new AbortController();
   const incidents: MapIncident[] = [];
   const map = startHubMap({
@@ -42,10 +43,9 @@ export function followMap(store: StateStore, nowMs = 1_000): TestHubMap {
   });
   return {
     map,
-    clock,
     incidents,
     async settle() {
-      for (let step = 0; step < 10; step++) await clock.advance(500);
+      for (let step = 0; step < 10; step++) await standing.advance(500);
     },
     async [Symbol.asyncDispose]() {
       controller.abort();
