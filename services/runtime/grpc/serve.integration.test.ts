@@ -2,6 +2,8 @@ import { once } from "node:events";
 import { connect } from "node:net";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
+import { createNoopMeter } from "@opentelemetry/api";
+import { SpanwireError } from "@spanwire/core/errors";
 import { Health, HealthCheckResponse_ServingStatus as Serving } from "@spanwire/proto/grpc/health/v1/health";
 import {
   ServerReflection,
@@ -11,6 +13,7 @@ import {
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createClient } from "./client.ts";
+import { measureCalls } from "./measure-calls.ts";
 import { methodPath } from "./method-definition.ts";
 import { startTestServer, type TestServer } from "./test-server.ts";
 
@@ -50,6 +53,27 @@ test("reflection lists the services and describes each with all that it imports"
     expect(protos.flatMap(({ dependency }) => dependency).filter((name) => !names.has(name))).toEqual([]);
   }
   expect(missing?.case === "errorResponse" && missing.value.errorCode).toBe(5);
+});
+
+test("calls are measured by method and outcome", async () => {
+  const recorded: unknown[] = [];
+  const meter = createNoopMeter();
+  meter.createHistogram = () => ({ record: (_seconds, labels) => recorded.push(labels) });
+  await using server = await startTestServer(
+    {
+      getVersion: async () => ({}),
+      listTokens: () => Promise.reject(new SpanwireError("denied", "no")),
+      getStatus: () => Promise.reject(new Error("broken")),
+    },
+    { interceptors: [measureCalls(meter)] },
+  );
+  await server.client.getVersion({}, { timeoutMs });
+  await Promise.allSettled([server.client.listTokens({}, { timeoutMs }), server.client.getStatus({}, { timeoutMs })]);
+  expect(recorded).toEqual([
+    { method: "spanwire.v1.FleetService/GetVersion", outcome: "ok" },
+    { method: "spanwire.v1.FleetService/ListTokens", outcome: "denied" },
+    { method: "spanwire.v1.FleetService/GetStatus", outcome: "internal" },
+  ]);
 });
 
 test("closing ends streams with a reason, refuses new calls and lets a unary call finish", async () => {
