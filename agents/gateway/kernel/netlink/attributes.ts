@@ -58,12 +58,14 @@ export class AttributeWriter {
 
   /** Appends bytes that are no attribute: the family's fixed header. */
   raw(bytes: Uint8Array): this {
-    this.#buffer.set(bytes, this.#grow(align(bytes.length)));
+    const offset = this.#grow(align(bytes.length)); // may change the buffer
+    this.#buffer.set(bytes, offset);
     return this;
   }
 
   bytes(type: number, value: Uint8Array): this {
-    this.#buffer.set(value, this.#attribute(type, value.length));
+    const offset = this.#attribute(type, value.length);
+    this.#buffer.set(value, offset);
     return this;
   }
 

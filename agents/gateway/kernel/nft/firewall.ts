@@ -9,7 +9,7 @@ import { addEmptyChain, deleteTable, type ListedObject, replaceTable } from "./b
 import { TABLE } from "./commands.ts";
 import { digestListing, digestRuleset, findSeal, sealName } from "./digest.ts";
 import { renderFirewall } from "./render.ts";
-import { runNft } from "./run-nft.ts";
+import { INPUT_FILE, runNft } from "./run-nft.ts";
 
 export interface NftOptions {
   /** The number of the ruleset, which every commit by anybody changes: what was read at the same number still holds. */
@@ -33,7 +33,7 @@ export function createNftFirewall({ readGeneration, run }: NftOptions): Firewall
   }
 
   async function commit(change: FirewallChange, batch: string): Promise<void> {
-    const { complaint } = await runNft(["-j", "-f", "-"], batch, run);
+    const { complaint } = await runNft(["-j", "-f", INPUT_FILE], batch, run);
     if (complaint !== "") throw kernelError(change, "nft", complaint.split("\n", 1)[0] ?? complaint);
   }
 

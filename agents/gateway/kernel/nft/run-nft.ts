@@ -13,8 +13,11 @@ export interface NftResult {
   readonly complaint: string;
 }
 
+/** Where nft finds its input: by a name that needs no udev, as /dev/stdin does. */
+export const INPUT_FILE = "/proc/self/fd/0";
+
 /**
- * Runs nft with these arguments and `input` as its standard input. That has to be a file: nft opens /dev/stdin by name,
+ * Runs nft with these arguments and `input` in INPUT_FILE. That has to be a file: nft opens its standard input by name,
  * which for Node's usual child stdin, a socket, fails with ENXIO (nodejs/node#21941). Throws when nft cannot be run.
  */
 export function runNft(args: readonly string[], input: string, run: Run): Promise<NftResult> {

@@ -12,19 +12,20 @@ function uniqueNames() {
   return { stable: "sw0", lanePrefix, lanes: [`${lanePrefix}a0`, `${lanePrefix}a1`] as const };
 }
 
-test.each(kernelContract())("userspace $name", async ({ run }) => {
-  const wireguardGo = await wireguardGoPath();
-  const { stable, lanePrefix, lanes } = uniqueNames();
-  await using namespace = await createTestNamespace();
-  await using kernel = openKernel({
-    dataplane: { kind: "userspace", wireguardGoPath: wireguardGo },
-    ownership: { ...DEFAULT_OWNERSHIP, lanePrefix },
-    netns: namespace.path,
+for (const { name, run } of kernelContract())
+  test(`userspace ${name}`, async () => {
+    const wireguardGo = await wireguardGoPath();
+    const { stable, lanePrefix, lanes } = uniqueNames();
+    await using namespace = await createTestNamespace();
+    await using kernel = openKernel({
+      dataplane: { kind: "userspace", wireguardGoPath: wireguardGo },
+      ownership: { ...DEFAULT_OWNERSHIP, lanePrefix },
+      netns: namespace.path,
+    });
+    try {
+      await run(kernel, { stable, lanes });
+    } finally {
+      for (const name of lanes) await kernel.wireguard.apply({ kind: "remove-wireguard-link", name });
+    }
+    expect(await namespace.exec("pgrep", "-c", "-f", `wireguard-go ${lanePrefix}`).catch(() => "none")).toBe("none");
   });
-  try {
-    await run(kernel, { stable, lanes });
-  } finally {
-    for (const name of lanes) await kernel.wireguard.apply({ kind: "remove-wireguard-link", name });
-  }
-  expect(await namespace.exec("pgrep", "-c", "-f", `wireguard-go ${lanePrefix}`).catch(() => "none")).toBe("none");
-});
