@@ -1,0 +1,133 @@
+/**
+ * @module What agents send up: requests are answered into the asker's own inbox, reports are handed on.
+ *
+ * The connection's user may publish to inboxes only, and the reply subject must lie under the asker's own: otherwise an
+ * agent could name a subject of ours as its inbox and have the hub write there.
+ */
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
+import { type GatewayRef, isOwnInbox, parseUpSubject, UP_WILDCARD } from "@spanwire/core/subjects";
+import type { Clock } from "@spanwire/core/time";
+import { SnapshotRequestSchema, StoreReplySchema } from "@spanwire/proto/agent";
+import { createRateLimiter, type RateLimit } from "../registration/rate-limit.ts";
+import { emptyChunk, snapshotChunks } from "./snapshot-chunks.ts";
+import { refused, type StatementStore, storeStatement } from "./store-statement.ts";
+
+export interface AnswerOptions extends StatementStore {
+  /** As the answering user. */
+  readonly nats: NatsConnection;
+  readonly clock: Clock;
+  readonly onReport: (report: Report) => void;
+  /** Something that was not answered, and why: counted and logged, never fatal. */
+  readonly onDropped: (dropped: Dropped) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface Report {
+  readonly gateway: GatewayRef;
+  readonly kind: "applied" | "status";
+  readonly bytes: Uint8Array;
+}
+
+export interface Dropped {
+  readonly subject: string;
+  readonly reason: "UNKNOWN_SUBJECT" | "FOREIGN_REPLY" | "RATE_LIMITED" | "MALFORMED" | "NOT_CURRENT" | "FAILED";
+  readonly error?: unknown;
+}
+
+/** All hubs together answer each message once. */
+const QUEUE = "spanwire-hub";
+
+const STATEMENTS: RateLimit = { perSecond: 5, burst: 20 };
+const SNAPSHOTS: RateLimit = { perSecond: 1, burst: 5 };
+const REPORTS: RateLimit = { perSecond: 20, burst: 60 };
+
+/** Answers until the signal aborts; then resolves when what is under way has been answered. */
+export async function answerAgents(options: AnswerOptions): Promise<void> {
+  const { nats, signal } = options;
+  const subscription = nats.subscribe(UP_WILDCARD, { queue: QUEUE });
+  const end = () => subscription.unsubscribe();
+  signal.addEventListener("abort", end, { once: true });
+  const handle = createHandler(options);
+  const underWay = new Set<Promise<void>>();
+  for await (const message of subscription) {
+    const handled = handle(message).finally(() => underWay.delete(handled));
+    underWay.add(handled);
+  }
+  await Promise.all(underWay);
+}
+
+/** Never rejects: what one agent sends must not end the answers to the others. */
+function createHandler(options: AnswerOptions): (message: Msg) => Promise<void> {
+  const { clock, onReport, onDropped } = options;
+  const limits = {
+    statement: createRateLimiter(STATEMENTS),
+    snapshot: createRateLimiter(SNAPSHOTS),
+    report: createRateLimiter(REPORTS),
+  };
+
+  return async (message) => {
+    const { subject, data, reply } = message;
+    const from = parseUpSubject(subject);
+    if (from === undefined) return onDropped({ subject, reason: "UNKNOWN_SUBJECT" });
+    const gateway = { clusterId: from.clusterId, ordinal: from.ordinal };
+    const name = `${from.clusterId}.${from.ordinal}`;
+    try {
+      switch (from.kind) {
+        case "applied":
+        case "status":
+          if (!limits.report.take(name, clock.now())) return onDropped({ subject, reason: "RATE_LIMITED" });
+          return onReport({ gateway, kind: from.kind, bytes: Uint8Array.from(data) });
+        case "snapshot":
+        case "statement": {
+          if (reply === undefined || !isOwnInbox(reply, gateway))
+            return onDropped({ subject, reason: "FOREIGN_REPLY" });
+          const allowed = limits[from.kind].take(name, clock.now());
+          if (from.kind === "snapshot") {
+            // Silence is an answer that the agent's own back-off understands.
+            return allowed ? answerSnapshot(options, message) : onDropped({ subject, reason: "RATE_LIMITED" });
+          }
+          return await answerStatement(options, message, gateway, allowed);
+        }
+        default:
+          return onDropped({ subject, reason: "UNKNOWN_SUBJECT" });
+      }
+    } catch (error) {
+      onDropped({ subject, reason: "FAILED", error });
+    }
+  };
+}
+
+function answerSnapshot({ map, onDropped }: AnswerOptions, message: Msg): void {
+  const { subject } = message;
+  const have = decodeRequest(message.data);
+  if (have === undefined || !map.isCurrent) {
+    onDropped({ subject, reason: have === undefined ? "MALFORMED" : "NOT_CURRENT" });
+    return;
+  }
+  const snapshot = map.snapshot();
+  // The digest is not compared: an agent that is not sure of what it holds says that it holds nothing.
+  const isThere = have.lineage === snapshot.lineage && have.sequence === BigInt(snapshot.sequence);
+  const messages = isThere ? [emptyChunk(snapshot)] : snapshotChunks(snapshot);
+  for (const each of messages) message.respond(each);
+}
+
+async function answerStatement(
+  options: AnswerOptions,
+  message: Msg,
+  gateway: GatewayRef,
+  isAllowed: boolean,
+): Promise<void> {
+  const outcome = isAllowed
+    ? await storeStatement(options, gateway, Uint8Array.from(message.data), options.signal)
+    : refused("RATE_LIMITED", "too many statements: send the newest again in a second", { retryable: true });
+  message.respond(toBinary(StoreReplySchema, outcome));
+}
+
+function decodeRequest(bytes: Uint8Array) {
+  try {
+    return fromBinary(SnapshotRequestSchema, bytes);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * @module The signed head: where the map is and what it adds up to, so that an agent notices what a relay withholds.
+ *
+ * Published every 2 s, and at once after a write that matters (an admission or a tombstone): a change of an endpoint
+ * can wait for the next one, because an agent that misses it still has the old endpoint.
+ */
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { Sha256, Signer } from "@spanwire/core/records/crypto";
+import { HEAD_KEY, parseKey } from "@spanwire/core/records/key";
+import type { OpenedRecord } from "@spanwire/core/records/open";
+import { sealRecord } from "@spanwire/core/records/seal";
+import { HEAD_SUBJECT } from "@spanwire/core/subjects";
+import type { Clock } from "@spanwire/core/time";
+import type { MapSnapshot } from "../state/map-snapshot.ts";
+import type { HubMap } from "../state/mesh-view.ts";
+
+export interface HeadOptions {
+  /** As the state user. */
+  readonly nats: NatsConnection;
+  readonly map: HubMap;
+  readonly meshId: string;
+  /** The delegated online key. */
+  readonly signer: Signer;
+  readonly sha256: Sha256;
+  readonly clock: Clock;
+  /** Heads are the leader's; another hub only waits. */
+  readonly isLeader: () => boolean;
+  readonly signal: AbortSignal;
+}
+
+const INTERVAL_MS = 2_000;
+
+/** Publishes until the signal aborts; rejects when signing fails. */
+export async function publishHeads(options: HeadOptions): Promise<void> {
+  const { map, clock, isLeader, signal } = options;
+  let wake = Promise.withResolvers<void>();
+  const unsubscribe = map.onAccepted((record) => {
+    if (isUrgent(record)) wake.resolve();
+  });
+  try {
+    while (!signal.aborted) {
+      wake = Promise.withResolvers();
+      if (isLeader() && map.isCurrent) await publishHead(options, map.snapshot());
+      await Promise.race([clock.sleep(INTERVAL_MS, signal).catch(() => undefined), wake.promise]);
+    }
+  } finally {
+    unsubscribe();
+  }
+}
+
+async function publishHead(options: HeadOptions, { lineage, sequence, digest, entries }: MapSnapshot): Promise<void> {
+  const { nats, meshId, signer, sha256, clock } = options;
+  const hubTime = timestampFromMs(clock.now());
+  const head = { case: "head", value: { hubTime, digest, recordCount: entries.length } } as const;
+  const payload = { key: HEAD_KEY, incarnation: lineage, generation: BigInt(sequence), issuedAt: hubTime, body: head };
+  nats.publish(HEAD_SUBJECT, await sealRecord(meshId, payload, { signer, sha256 }));
+}
+
+function isUrgent({ key, payload }: OpenedRecord): boolean {
+  return payload.body.case === "tombstone" || parseKey(key).type === "cluster";
+}
