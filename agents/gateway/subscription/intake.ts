@@ -116,6 +116,15 @@ export class Intake {
     return this.#advance({ kind: "snapshot-failed" }, nowMs);
   }
 
+  connected(nowMs: number): IntakeEffect[] {
+    return this.#advance({ kind: "connected" }, nowMs);
+  }
+
+  /** Forgets one that the hub will not have. */
+  giveUp(key: string): void {
+    this.#missing.delete(key);
+  }
+
   timer(nowMs: number): IntakeEffect[] {
     return this.#advance({ kind: "timer" }, nowMs);
   }

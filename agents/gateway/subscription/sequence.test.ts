@@ -104,6 +104,15 @@ test.each<Case>([
     want: "1/10; differs, asks at 3900; failures 1",
   },
   {
+    name: "a connection that is back forgets them too",
+    events: [
+      head(11, other),
+      ...Array.from({ length: 20 }, (): SequenceEvent => ({ kind: "snapshot-failed" })),
+      [9_000, { kind: "connected" }],
+    ],
+    want: "1/10; behind, asks at 10200",
+  },
+  {
     name: "agreement forgets the failures",
     events: [head(10, other), [1200, timer], snapshot(10, { useful: false }), head(10, ours, { hubTimeMs: 11 })],
     want: "1/10",

@@ -60,6 +60,8 @@ export type SequenceEvent =
   /** A whole snapshot was taken in; `useful`: what it says we now hold. */
   | { readonly kind: "snapshot"; readonly position: Position; readonly useful: boolean }
   | { readonly kind: "snapshot-failed" }
+  /** The connection is back: what failed meanwhile says nothing about the hub. */
+  | { readonly kind: "connected" }
   | { readonly kind: "timer" };
 
 export interface SequenceInputs {
@@ -122,6 +124,8 @@ function hear(state: SequenceState, event: SequenceEvent, { nowMs }: SequenceInp
       return hearSnapshot(state, event);
     case "snapshot-failed":
       return fail(state);
+    case "connected":
+      return { ...state, failures: 0, snapshot: { kind: "idle" } };
     case "timer":
       return state.snapshot.kind === "asked" && state.snapshot.deadlineMs <= nowMs ? fail(state) : state;
     default:
