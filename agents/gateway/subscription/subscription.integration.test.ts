@@ -121,7 +121,7 @@ test("a fresh agent reads a snapshot in parts and is confirmed by what it was to
 
 test("a fresh agent takes nothing from a relay that shows another map than it was told of", async () => {
   const agent = await start({ told: false });
-  agent.subscription.told({ ...mapState(), sequence: 99n, digest: new Uint8Array(32) });
+  agent.subscription.told({ ...mapState(), sequence: 99n, digest: new Uint8Array(32).fill(7) });
   await eventually(() => relay.snapshots).toBeGreaterThan(1);
   expect(agent.accepted).toEqual([]);
   expect(agent.subscription.health.confirmed).toBe(false);
