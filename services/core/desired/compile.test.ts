@@ -193,6 +193,22 @@ describe("a pair that goes through another cluster", () => {
     );
   });
 
+  test("gets its routes with the first statement of the one that carries it, and loses them with the last", () => {
+    const eu = { ...EU, gateways: [{ ordinal: 0, silent: true }] };
+    const map = testMap({ clusters: [eu, US, PLANT], policy });
+    const input = { view: map, local: testLocal(map, "us"), liveness: new Map() };
+    const compiler = createCompiler();
+    const isRouted = () => {
+      const routes = compiler.compile(input, new Set(["eu"]))?.desired.clusters.get("plant")?.routes ?? [];
+      return routes.some(({ target }) => target.kind === "nexthop");
+    };
+    expect(isRouted()).toBe(false);
+    putStatement(map, eu, { ordinal: 0 });
+    expect(isRouted()).toBe(true);
+    map.statements.clear();
+    expect(isRouted()).toBe(false);
+  });
+
   test("has no route while that one is not linked to both", () => {
     const links = [
       ...policy.links,
