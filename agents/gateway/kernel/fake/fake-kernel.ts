@@ -4,7 +4,7 @@ import { type KernelFeatures, kernelFeatures } from "../features.ts";
 import { kernelError } from "../kernel-error.ts";
 import { firewallDigest } from "../nft/digest.ts";
 import type { FirewallPort, HostNetwork, Kernel, NetworkPort, ObservedFirewall, WireGuardPort } from "../port.ts";
-import { applyNetworkChange, observeNetwork } from "./network.ts";
+import { applyNetworkChange, observeNetwork, ownPart } from "./network.ts";
 import { printState } from "./print.ts";
 import { emptyState, type FakePeer, type FakeState } from "./state.ts";
 import { applyWireGuardChange, observeDevice } from "./wireguard.ts";
@@ -29,7 +29,7 @@ export class FakeKernel implements Kernel {
     const apply = async (change: Change) => this.#write(change);
     this.wireguard = { observe: async (name) => observeDevice(state, name), apply };
     this.network = {
-      observe: async () => observeNetwork(state),
+      observe: async () => ownPart(observeNetwork(state)),
       host: async () => state.host,
       watch: (signal) => this.#watch(signal),
       apply,
@@ -89,7 +89,9 @@ export class FakeKernel implements Kernel {
 
   #perform(change: Change): void {
     perform(this.#state, change);
-    this.#notify();
+    // Devices' keys and peers are generic netlink's, of which rtnetlink says nothing.
+    const isLink = change.kind === "add-wireguard-link" || change.kind === "remove-wireguard-link";
+    if (isLink || !isWireGuardChange(change)) this.#notify();
   }
 
   #notify(): void {

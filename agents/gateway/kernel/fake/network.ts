@@ -4,6 +4,7 @@ import { by, routeKey } from "../by.ts";
 import type { NetworkChange } from "../change.ts";
 import { describeNexthop, describeRoute } from "../describe.ts";
 import { kernelError } from "../kernel-error.ts";
+import { DEFAULT_OWNERSHIP, ownsDevice, ownsNexthop } from "../ownership.ts";
 import type { ObservedNetwork, ObservedRoute } from "../port.ts";
 import { addLink, type FakeLink, type FakeState, sameSlot } from "./state.ts";
 
@@ -16,6 +17,20 @@ export function observeNetwork(state: FakeState): ObservedNetwork {
     nexthops: [...state.nexthops.values()].sort((a, b) => a.id - b.id),
     routes: state.routes.toSorted(by(routeKey)),
     rules: state.rules.toSorted(by(({ family, priority }) => `${family} ${priority}`)),
+  };
+}
+
+/** What the port's `observe` answers with: ours and nothing else. */
+export function ownPart(network: ObservedNetwork): ObservedNetwork {
+  const isOurs = (name: string) => ownsDevice(DEFAULT_OWNERSHIP, name);
+  const { table } = DEFAULT_OWNERSHIP;
+  return {
+    links: network.links.filter(({ name }) => isOurs(name)),
+    settings: network.settings.filter(({ device }) => isOurs(device)),
+    addresses: network.addresses.filter(({ device }) => isOurs(device)),
+    nexthops: network.nexthops.filter(({ id }) => ownsNexthop(DEFAULT_OWNERSHIP, id)),
+    routes: network.routes.filter((route) => route.table === table),
+    rules: network.rules.filter((rule) => rule.table === table),
   };
 }
 

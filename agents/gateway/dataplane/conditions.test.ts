@@ -1,0 +1,112 @@
+import { SpanwireError } from "@spanwire/core/errors";
+import { expect, test } from "vitest";
+import type { Change } from "../kernel/change.ts";
+import type { ObservedRoute } from "../kernel/port.ts";
+import type { Failure } from "./apply.ts";
+import { type HostFacts, hostConditions } from "./conditions.ts";
+
+const NOTHING: HostFacts = {
+  observed: {
+    network: { links: [], settings: [], addresses: [], nexthops: [], routes: [], rules: [] },
+    devices: new Map(),
+    firewall: { kind: "absent" },
+  },
+  unusable: new Map(),
+  failures: [],
+  sysctls: [],
+};
+
+const refused = (change: Change, reason: string, said: string): Failure => ({
+  change,
+  error: new SpanwireError("kernel", `${change.kind}: ${said} (${reason})`, { reason }),
+});
+
+const diverting: ObservedRoute = {
+  table: 5180,
+  destination: "10.2.0.0/24",
+  metric: 0,
+  target: { kind: "other", type: 1 },
+};
+const firewall = {
+  remote: [],
+  lanePrefix: "sw-",
+  stableDevice: "sw0",
+  mark: { mark: 4096, mask: 4096 },
+  forward: [],
+  snat: [],
+  mssClamp: undefined,
+} as const;
+
+interface Case {
+  readonly name: string;
+  readonly facts: Partial<HostFacts>;
+  readonly want: readonly string[];
+}
+
+test.each<Case>([
+  { name: "nothing to say", facts: {}, want: [] },
+  {
+    name: "devices that cannot be had",
+    facts: {
+      unusable: new Map([
+        ["sw-b0", "down"],
+        ["sw-a0", "foreign"],
+        ["sw-a1", "absent"],
+      ]),
+    },
+    want: [
+      "DeviceMissing | device sw-a1 | sw-a1 is absent and cannot be brought up: what it carries takes another lane or is held back",
+      "DeviceMissing | device sw-b0 | sw-b0 is down and cannot be brought up: what it carries takes another lane or is held back",
+      "DeviceTaken | device sw-a0 | sw-a0 is another program's device: rename or remove it, or Spanwire does without this one",
+    ],
+  },
+  {
+    name: "a foreign route in our table",
+    facts: { observed: { ...NOTHING.observed, network: { ...NOTHING.observed.network, routes: [diverting] } } },
+    want: [
+      'ForeignRoute | route 10.2.0.0/24 | "other(1) 10.2.0.0/24 table 5180" is none of ours: it may divert packets (the firewall drops them); remove it',
+    ],
+  },
+  {
+    name: "sysctls",
+    facts: {
+      sysctls: [
+        { sysctl: "net.ipv6.conf.all.forwarding", value: "0", wanted: "1", consequence: "no IPv6 is forwarded" },
+      ],
+    },
+    want: [
+      "SysctlNotSet | sysctl net.ipv6.conf.all.forwarding | net.ipv6.conf.all.forwarding is 0, not 1: no IPv6 is forwarded; set it in /etc/sysctl.d",
+    ],
+  },
+  {
+    name: "refusals, by what they mean",
+    facts: {
+      failures: [
+        refused(
+          { kind: "set-wireguard-device", device: "sw-a0", listenPort: 51820 },
+          "EADDRINUSE",
+          "Address already in use",
+        ),
+        refused({ kind: "replace-firewall", firewall }, "ENOENT", "nft is not installed"),
+        refused(
+          { kind: "set-settings", settings: { device: "sw-a0", rpFilter: 2, forwarding: true } },
+          "EPERM",
+          "not permitted",
+        ),
+        refused({ kind: "remove-nexthop", id: 7 }, "EBUSY", "busy"),
+        refused({ kind: "remove-nexthop", id: 8 }, "EBUSY", "busy"),
+        refused({ kind: "remove-nexthop", id: 9 }, "EPERM", "not permitted"),
+      ],
+    },
+    want: [
+      "GuardMissing | replace firewall: 0 remote prefixes, 0 forward rules, 0 translations | packets are kept from leaving in clear by blackhole routes alone: replace-firewall: nft is not installed (ENOENT)",
+      "KernelRefused | remove nexthop id 7 | remove-nexthop: busy (EBUSY); and 1 more like it",
+      "KernelRefused | remove nexthop id 9 | remove-nexthop: not permitted (EPERM)",
+      "PortInUse | set device sw-a0 listen-port 51820 | stop the program that has this port, or set another base port: set-wireguard-device: Address already in use (EADDRINUSE)",
+      "RpFilterStrict | set settings of sw-a0 rp_filter 2 forwarding 1 | packets will be lost whenever a remote gateway's lane changes: set-settings: not permitted (EPERM)",
+    ],
+  },
+])("$name", ({ facts, want }) => {
+  const conditions = hostConditions({ ...NOTHING, ...facts });
+  expect(conditions.map(({ type, subject, message }) => `${type} | ${subject} | ${message}`)).toEqual(want);
+});
