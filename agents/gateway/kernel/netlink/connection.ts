@@ -27,7 +27,11 @@ export interface NetlinkConnection extends Disposable {
 }
 
 export function openConnection(options: SocketOptions): NetlinkConnection {
-  const socket = openSocket(options);
+  return createConnection(openSocket(options));
+}
+
+/** Takes over the socket: nobody else may use or close it. */
+export function createConnection(socket: NetlinkSocket): NetlinkConnection {
   const buffer = Buffer.alloc(RECEIVE_BYTES);
   let sequence = 0;
   const inTurn = createInTurn();

@@ -37,8 +37,8 @@ export interface LinkRecord {
 
 export function addLink(link: { name: string; kind: string; mtuBytes: number }): AttributeWriter {
   return beginMessage(RTM_NEWLINK, FLAG.ack | FLAG.create | FLAG.exclusive, linkHeader(0))
-    .text(IFLA_IFNAME, link.name)
     .u32(IFLA_MTU, link.mtuBytes)
+    .text(IFLA_IFNAME, link.name)
     .nest(IFLA_LINKINFO, (info) => info.bytes(IFLA_INFO_KIND, Buffer.from(link.kind)), 0);
 }
 

@@ -39,13 +39,13 @@ export function replaceNexthop(nexthop: Nexthop, index: number | undefined): Att
   if (resilientBuckets === undefined) return writer;
   // Timers 0: buckets of a member that left move at once. The default waits until they have been idle for 120 s.
   return writer
-    .u16(NHA_GROUP_TYPE, GROUP_TYPE_RESILIENT)
     .nest(NHA_RES_GROUP, (attributes) =>
       attributes
         .u16(NHA_RES_GROUP_BUCKETS, resilientBuckets)
         .u32(NHA_RES_GROUP_IDLE_TIMER, 0)
         .u32(NHA_RES_GROUP_UNBALANCED_TIMER, 0),
-    );
+    )
+    .u16(NHA_GROUP_TYPE, GROUP_TYPE_RESILIENT);
 }
 
 export function removeNexthop(id: number): AttributeWriter {

@@ -59,10 +59,10 @@ export function readRule(message: Message, buffer: Buffer): Rule | undefined {
 function ruleMessage(type: number, flags: number, rule: Rule): AttributeWriter {
   const table = rule.table < 256 ? rule.table : 0;
   const writer = beginMessage(type, flags, ruleHeader(rule.family, table, FLAG_INVERT))
-    .u32(FRA_PRIORITY, rule.priority)
     .u32(FRA_FWMARK, rule.notFwmark.mark)
     .u32(FRA_FWMASK, rule.notFwmark.mask);
-  return rule.table < 256 ? writer : writer.u32(FRA_TABLE, rule.table);
+  if (rule.table >= 256) writer.u32(FRA_TABLE, rule.table);
+  return writer.u32(FRA_PRIORITY, rule.priority);
 }
 
 /** struct fib_rule_hdr */
