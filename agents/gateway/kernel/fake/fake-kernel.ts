@@ -1,4 +1,5 @@
 /** @module A kernel in memory that behaves: for unit tests, simulations and benchmarks of everything above this folder. */
+import type { Firewall } from "@spanwire/core/desired/state";
 import { type Change, isFirewallChange, isWireGuardChange } from "../change.ts";
 import { type KernelFeatures, kernelFeatures } from "../features.ts";
 import { kernelError } from "../kernel-error.ts";
@@ -21,6 +22,7 @@ export class FakeKernel implements Kernel {
   readonly firewall: FirewallPort;
   readonly #state: FakeState = emptyState();
   readonly #watchers = new Set<() => void>();
+  #seal: { readonly of: Firewall; readonly digest: string } | undefined;
 
   /** By default a kernel that can do everything. */
   constructor(features: KernelFeatures = kernelFeatures("7.0")) {
@@ -35,7 +37,7 @@ export class FakeKernel implements Kernel {
       apply,
     };
     this.firewall = {
-      observe: async () => observeFirewall(state),
+      observe: async () => this.#observeFirewall(),
       counters: async () => new Map(state.counters),
       apply,
     };
@@ -94,6 +96,15 @@ export class FakeKernel implements Kernel {
     if (isLink || !isWireGuardChange(change)) this.#notify();
   }
 
+  #observeFirewall(): ObservedFirewall {
+    const { firewall } = this.#state;
+    if (firewall === undefined) return { kind: "absent" };
+    if ("altered" in firewall) return { kind: "altered", difference: firewall.altered };
+    // As the real table, it carries the digest of what was written: looking at it renders nothing.
+    if (this.#seal?.of !== firewall) this.#seal = { of: firewall, digest: firewallDigest(firewall) };
+    return { kind: "present", digest: this.#seal.digest };
+  }
+
   #notify(): void {
     for (const wake of this.#watchers) wake();
   }
@@ -133,10 +144,4 @@ function perform(state: FakeState, change: Change): void {
     state.firewall = undefined;
     state.counters.clear();
   }
-}
-
-function observeFirewall({ firewall }: FakeState): ObservedFirewall {
-  if (firewall === undefined) return { kind: "absent" };
-  if ("altered" in firewall) return { kind: "altered", difference: firewall.altered };
-  return { kind: "present", digest: firewallDigest(firewall) };
 }
