@@ -42,14 +42,19 @@ export async function ensureGenesis(map: MapBucket, authority: Authority, crypto
     const stored = (await map.get(key)) ?? (await write(map, authority, first, crypto));
     const offered = reader.offer(key, stored.bytes);
     if (offered.kind !== "accepted") {
-      const why = offered.kind === "refused" ? offered.message : offered.kind;
-      const message = `open mesh "${authority.mesh.meshId}": the store in NATS is that of another mesh (${why})`;
-      throw new SpanwireError("conflict", `${message}: use its keys, or another NATS account`, {
-        reason: "OTHER_MESH",
-      });
+      throw otherMesh(authority, offered.kind === "refused" ? offered.message : offered.kind);
     }
-    if (key === DELEGATION_KEY) await ensureDelegated(map, reader, authority, crypto);
   }
+  if (!equalBytes(reader.delegation?.onlineKey ?? new Uint8Array(), authority.online.publicKey)) {
+    throw otherMesh(authority, "it delegates to another online key");
+  }
+}
+
+function otherMesh({ mesh }: Authority, why: string): SpanwireError {
+  const message = `open mesh "${mesh.meshId}": the store in NATS does not fit our keys (${why})`;
+  return new SpanwireError("conflict", `${message}: use the keys it was made with, or another NATS account`, {
+    reason: "OTHER_MESH",
+  });
 }
 
 /** The same bytes each time: nothing in them depends on when or by which hub they are written. */
