@@ -71,6 +71,11 @@ export async function followBans(options: BanOptions): Promise<Bans> {
   }
 }
 
+/** Reads the store itself: at least as new as any map that was read before. */
+export async function isBannedInStore(registry: RegistryBucket, nkey: string): Promise<boolean> {
+  return (await registry.get(`${PREFIX}${nkey}`)) !== undefined;
+}
+
 async function push({ operator, system, clock }: BanOptions, banned: ReadonlyMap<string, number>): Promise<void> {
   if (system === undefined || banned.size === 0) return;
   const nowMs = clock.now();

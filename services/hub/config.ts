@@ -1,0 +1,46 @@
+/** @module Settings of the hub: a YAML file, overruled by SPANWIRE_HUB_… variables, overruled by flags. */
+import { LOG_LEVELS } from "@spanwire/runtime/log/create-log";
+import { z } from "zod";
+
+const port = z.number().int().min(0).max(65_535);
+
+export const hubConfigSchema = z.strictObject({
+  /** Everything the hub keeps outside NATS: keys, certificates, the embedded server's store. */
+  dir: z.string().min(1),
+  /** The address that all listeners bind to. */
+  listen: z.string().default("0.0.0.0"),
+  /** The name or address that agents and operators use; goes into certificates and join tokens. */
+  advertise: z.string().min(1).default("127.0.0.1"),
+  /** RegistrationService, for agents. 0 takes any free port, which join tokens then name. */
+  registrationPort: port.default(7443),
+  /** FleetService, for operators. */
+  fleetPort: port.default(7444),
+  /** Probes and metrics; off if absent. */
+  metricsPort: port.optional(),
+  logLevel: z.enum(LOG_LEVELS).default("info"),
+  nats: z
+    .strictObject({
+      /** URLs of an external NATS; absent runs a nats-server of its own. */
+      servers: z.array(z.string()).min(1).optional(),
+      /** PEM file of the external servers' CA. */
+      caFile: z.string().optional(),
+      /** The port of the embedded server. */
+      port: port.default(4222),
+      /** The nats-server to run; absent looks in PATH. */
+      binary: z.string().optional(),
+      /** Copies of each bucket on an external NATS. */
+      replicas: z.number().int().min(1).max(5).optional(),
+    })
+    .prefault({}),
+  mesh: z
+    .strictObject({
+      /** Chosen when the mesh is made; afterwards absent or the same. */
+      id: z.string().optional(),
+      overlayIpv4: z.string().optional(),
+      overlayIpv6: z.string().optional(),
+      maxGateways: z.number().int().min(1).max(16).optional(),
+    })
+    .prefault({}),
+});
+
+export type HubConfig = z.output<typeof hubConfigSchema>;
