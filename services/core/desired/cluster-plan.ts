@@ -3,13 +3,13 @@
  * while its gateways say this and that, which is what makes one changed statement cheap.
  */
 import { type Cidr, containsCidr, subtract } from "../address/cidr.ts";
+import { ownedRanges, throughRanges } from "../address/ranges.ts";
 import type { PairVerdict } from "../policy/pair.ts";
 import type { Condition } from "./condition.ts";
 import type { Context } from "./context.ts";
 import { forwardRules, snatRules } from "./crossing.ts";
 import { type GatewayPlan, planGateways } from "./gateway-plan.ts";
 import type { Member } from "./member.ts";
-import { ownedRanges, throughRanges } from "./ranges.ts";
 import { trimmed } from "./reuse.ts";
 import { isKept, notCarriedConditions, shadowConditions } from "./shadow.ts";
 import type { Firewall, ForwardRule, Route } from "./state.ts";

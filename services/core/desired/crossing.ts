@@ -1,10 +1,10 @@
 /** @module What may cross a link, as rules for the firewall. */
 import { type Cidr, parseCidr } from "../address/cidr.ts";
+import { ownedRanges } from "../address/ranges.ts";
 import type { PairVerdict } from "../policy/pair.ts";
 import { everyTuple, tuplesOf } from "../policy/tuple.ts";
 import type { Context } from "./context.ts";
 import type { Member } from "./member.ts";
-import { ownedRanges } from "./ranges.ts";
 import { trimmed } from "./reuse.ts";
 import type { Firewall, ForwardRule } from "./state.ts";
 

@@ -1,6 +1,7 @@
 /** @module A verdict's openings as the tuples that a firewall can match, clipped to what is admitted. */
-import { type Allow, type PortRange, Protocol } from "@spanwire/proto/record";
+import type { Allow, PortRange } from "@spanwire/proto/record";
 import { type Cidr, compareCidrs, findIntersection, readCidr } from "../address/cidr.ts";
+import { PROTOCOL_NAMES } from "./describe.ts";
 
 /** One allowed tuple: connections from `source` to `destination` may be opened, their answers may come back. */
 export interface Tuple {
@@ -23,18 +24,11 @@ export function everyTuple(sources: readonly Cidr[], destinations: readonly Cidr
  * a prefix of the policy that reaches beyond them is clipped, one that lies outside gives no tuple.
  */
 export function tuplesOf(allow: Allow, sources: readonly Cidr[], destinations: readonly Cidr[]): readonly Tuple[] {
-  const protocol = PROTOCOLS.get(allow.protocol);
+  const protocol = PROTOCOL_NAMES.get(allow.protocol);
   if (protocol === undefined) return []; // a protocol of a later version opens nothing here
   const ports = allow.ports.length === 0 ? EVERY_PORT : allow.ports.map(portRange);
   return cross(clip(allow.sources, sources), clip(allow.destinations, destinations), { protocol, ports });
 }
-
-const PROTOCOLS = new Map<Protocol, Tuple["protocol"]>([
-  [Protocol.ANY, "any"],
-  [Protocol.TCP, "tcp"],
-  [Protocol.UDP, "udp"],
-  [Protocol.ICMP, "icmp"],
-]);
 
 /** What of the named prefixes is admitted, disjoint; all that is admitted when none is named. */
 function clip(named: readonly string[], admitted: readonly Cidr[]): readonly Cidr[] {
