@@ -10,10 +10,10 @@ import { type GatewayRef, isOwnInbox, parseUpSubject, UP_WILDCARD } from "@spanw
 import type { Clock } from "@spanwire/core/time";
 import { SnapshotRequestSchema, StoreReplySchema } from "@spanwire/proto/agent";
 import { createRateLimiter, type RateLimit } from "../registration/rate-limit.ts";
-import { emptyChunk, snapshotChunks } from "./snapshot-chunks.ts";
-import { refused, type StatementStore, storeStatement } from "./store-statement.ts";
+import { snapshotChunks } from "./snapshot-chunks.ts";
+import { type RecordStore, refused, storeRecord } from "./store-record.ts";
 
-export interface AnswerOptions extends StatementStore {
+export interface AnswerOptions extends RecordStore {
   /** As the answering user. */
   readonly nats: NatsConnection;
   readonly clock: Clock;
@@ -37,6 +37,7 @@ export interface Dropped {
 
 /** All hubs together answer each message once. */
 const QUEUE = "spanwire-hub";
+const CATCH_UP_MS = 1_000;
 
 const STATEMENTS: RateLimit = { perSecond: 5, burst: 20 };
 const SNAPSHOTS: RateLimit = { perSecond: 1, burst: 5 };
@@ -85,9 +86,9 @@ function createHandler(options: AnswerOptions): (message: Msg) => Promise<void> 
           const allowed = limits[from.kind].take(name, clock.now());
           if (from.kind === "snapshot") {
             // Silence is an answer that the agent's own back-off understands.
-            return allowed ? answerSnapshot(options, message) : onDropped({ subject, reason: "RATE_LIMITED" });
+            return allowed ? await answerSnapshot(options, message) : onDropped({ subject, reason: "RATE_LIMITED" });
           }
-          return await answerStatement(options, message, gateway, allowed);
+          return await answerStatement(options, message, allowed);
         }
         default:
           return onDropped({ subject, reason: "UNKNOWN_SUBJECT" });
@@ -98,28 +99,24 @@ function createHandler(options: AnswerOptions): (message: Msg) => Promise<void> 
   };
 }
 
-function answerSnapshot({ map, onDropped }: AnswerOptions, message: Msg): void {
+/**
+ * Always the whole map: an agent asks only when it doubts what it holds, and its position alone would not tell why. One
+ * that is ahead of this replica is made to wait for it a little.
+ */
+async function answerSnapshot({ map, onDropped, signal }: AnswerOptions, message: Msg): Promise<void> {
   const { subject } = message;
   const have = decodeRequest(message.data);
-  if (have === undefined || !map.isCurrent) {
-    onDropped({ subject, reason: have === undefined ? "MALFORMED" : "NOT_CURRENT" });
-    return;
-  }
-  const snapshot = map.snapshot();
-  // The digest is not compared: an agent that is not sure of what it holds says that it holds nothing.
-  const isThere = have.lineage === snapshot.lineage && have.sequence === BigInt(snapshot.sequence);
-  const messages = isThere ? [emptyChunk(snapshot)] : snapshotChunks(snapshot);
-  for (const each of messages) message.respond(each);
+  if (have === undefined) return onDropped({ subject, reason: "MALFORMED" });
+  const sequence = have.lineage === map.lineage ? Number(have.sequence) : 0;
+  const waiting = AbortSignal.any([signal, AbortSignal.timeout(CATCH_UP_MS)]);
+  await map.waitFor(sequence, waiting).catch(() => {}); // the store may have been rolled back: then there is no more
+  if (!map.isCurrent) return onDropped({ subject, reason: "NOT_CURRENT" });
+  for (const each of snapshotChunks(map.snapshot())) message.respond(each);
 }
 
-async function answerStatement(
-  options: AnswerOptions,
-  message: Msg,
-  gateway: GatewayRef,
-  isAllowed: boolean,
-): Promise<void> {
+async function answerStatement(options: AnswerOptions, message: Msg, isAllowed: boolean): Promise<void> {
   const outcome = isAllowed
-    ? await storeStatement(options, gateway, Uint8Array.from(message.data), options.signal)
+    ? await storeRecord(options, Uint8Array.from(message.data), options.signal)
     : refused("RATE_LIMITED", "too many statements: send the newest again in a second", { retryable: true });
   message.respond(toBinary(StoreReplySchema, outcome));
 }

@@ -22,11 +22,6 @@ export function snapshotChunks(snapshot: MapSnapshot): readonly Uint8Array[] {
   return messages;
 }
 
-/** What an agent that already has everything gets: the position and the digest, without entries. */
-export function emptyChunk(snapshot: MapSnapshot): Uint8Array {
-  return encodeChunk(snapshot, { entries: [], index: 0, count: 1 });
-}
-
 type Part = Pick<SnapshotChunk, "index" | "count"> & { readonly entries: readonly SnapshotRecord[] };
 
 function encodeChunk({ lineage, sequence, digest }: MapSnapshot, { entries, index, count }: Part): Uint8Array {

@@ -138,7 +138,6 @@ describe("an agent", () => {
       nats: hub.answer,
       map: following.map,
       bucket: store.map,
-      isBanned: () => false,
       clock: systemClock,
       onReport: () => undefined,
       onDropped: (each) => dropped.push(each),
