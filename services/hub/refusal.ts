@@ -1,39 +1,42 @@
 /** @module Every reason for which the hub refuses a call: stable names for programs (google.rpc.ErrorInfo.reason). */
+import { ADMISSION_REASONS, type Refused } from "@spanwire/core/admission/refusal";
 import { type ErrorCode, SpanwireError } from "@spanwire/core/errors";
 
-interface Refusal {
-  readonly code: ErrorCode;
-  /** Whether the same call may succeed later with nothing changed. */
-  readonly retryable?: boolean;
-}
-
 export const REASONS = {
+  ...ADMISSION_REASONS,
   // The proof of RegistrationService.
-  BAD_PROOF: { code: "unauthenticated" },
-  NONCE_EXPIRED: { code: "unauthenticated", retryable: true },
+  BAD_PROOF: "unauthenticated",
+  NONCE_EXPIRED: "unauthenticated",
   // Join tokens.
-  TOKEN_UNKNOWN: { code: "unauthenticated" },
-  TOKEN_EXPIRED: { code: "unauthenticated" },
-  TOKEN_REVOKED: { code: "unauthenticated" },
-  TOKEN_ALREADY_USED: { code: "unauthenticated" },
-  TOKEN_WRONG_CLUSTER: { code: "denied" },
-  TOKEN_WRONG_ORDINAL: { code: "denied" },
-  TOKEN_NOT_FOUND: { code: "not-found" },
-  // Gateways.
-  GATEWAY_UNKNOWN: { code: "unauthenticated" },
-  IDENTITY_REVOKED: { code: "denied" },
-  GATEWAY_NOT_FOUND: { code: "not-found" },
+  TOKEN_UNKNOWN: "unauthenticated",
+  TOKEN_EXPIRED: "unauthenticated",
+  TOKEN_REVOKED: "unauthenticated",
+  TOKEN_ALREADY_USED: "unauthenticated",
+  TOKEN_WRONG_CLUSTER: "denied",
+  TOKEN_WRONG_ORDINAL: "denied",
+  TOKEN_NOT_FOUND: "not-found",
+  INVALID_NKEY: "invalid",
   // Operators.
-  OPERATOR_REQUIRED: { code: "denied" },
-  // Load.
-  RATE_LIMITED: { code: "exhausted", retryable: true },
-  BUSY: { code: "conflict", retryable: true },
-} as const satisfies Readonly<Record<string, Refusal>>;
+  OPERATOR_REQUIRED: "denied",
+  // Load and failures of what is behind the hub.
+  RATE_LIMITED: "exhausted",
+  BUSY: "conflict",
+  STORE_AWAY: "unavailable",
+} as const satisfies Readonly<Record<string, ErrorCode>>;
 
 export type Reason = keyof typeof REASONS;
 
+/** Those after which the same call may succeed with nothing changed; so may every `unavailable` one. */
+const RETRYABLE = new Set<Reason>(["NONCE_EXPIRED", "RATE_LIMITED", "BUSY"]);
+
 /** The error of a refused call; the message is for the caller and says what to do. */
 export function refusal(reason: Reason, message: string): SpanwireError {
-  const { code, ...rest }: Refusal = REASONS[reason];
-  return new SpanwireError(code, message, { reason, ...rest });
+  const code = REASONS[reason];
+  return new SpanwireError(code, message, { reason, retryable: RETRYABLE.has(reason) || code === "unavailable" });
+}
+
+/** The value of a decision; throws its refusal. */
+export function accept<T extends { readonly ok: true }>(decision: T | Refused): T {
+  if (!decision.ok) throw refusal(decision.reason, decision.message);
+  return decision;
 }

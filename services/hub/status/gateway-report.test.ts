@@ -14,8 +14,17 @@ import {
 const NOW = 1_800_000_000_000;
 const ended: EndedRecord = { key: "gateway.us.0", incarnation: 2n, generation: 9n, lineage: 5n, sequence: 40n };
 
-function acknowledged({ sequence = 1n, generation = 1n, incarnation = 3n, lineage = 5n, ...more } = {}) {
-  const { absentAt, failures = [] } = more as { absentAt?: number; failures?: string[] };
+interface Said {
+  readonly sequence?: bigint;
+  readonly generation?: bigint;
+  readonly incarnation?: bigint;
+  readonly lineage?: bigint;
+  readonly absentAt?: number;
+  readonly failures?: string[];
+}
+
+function acknowledged(said: Said) {
+  const { sequence = 1n, generation = 1n, incarnation = 3n, lineage = 5n, absentAt, failures = [] } = said;
   const { key, incarnation: endedIncarnation, generation: endedGeneration } = ended;
   const tombstone = { key, incarnation: endedIncarnation, generation: endedGeneration };
   const acknowledgement = create(AcknowledgementSchema, {
@@ -32,22 +41,22 @@ test.each([
   { name: "nothing yet", acks: [], want: undefined },
   { name: "the map before it", acks: [acknowledged({ sequence: 39n })], want: undefined },
   { name: "the map up to it", acks: [acknowledged({ sequence: 40n })], want: NOW },
-  { name: "the map, in part", acks: [acknowledged({ sequence: 40n, ...{ failures: ["peer"] } })], want: undefined },
+  { name: "the map, in part", acks: [acknowledged({ sequence: 40n, failures: ["peer"] })], want: undefined },
   { name: "a map of another lineage", acks: [acknowledged({ sequence: 99n, lineage: 4n })], want: undefined },
-  { name: "the tombstone by name", acks: [acknowledged({ ...{ absentAt: NOW - 7 } })], want: NOW - 7 },
+  { name: "the tombstone by name", acks: [acknowledged({ absentAt: NOW - 7 })], want: NOW - 7 },
   {
     name: "it before, and something else since",
-    acks: [acknowledged({ ...{ absentAt: NOW - 7 } }), acknowledged({ generation: 2n })],
+    acks: [acknowledged({ absentAt: NOW - 7 }), acknowledged({ generation: 2n })],
     want: NOW - 7,
   },
   {
     name: "it in an older report that came late",
-    acks: [acknowledged({ generation: 2n }), acknowledged({ ...{ absentAt: NOW - 7 } })],
+    acks: [acknowledged({ generation: 2n }), acknowledged({ absentAt: NOW - 7 })],
     want: undefined,
   },
   {
     name: "it as another incarnation of the gateway",
-    acks: [acknowledged({ ...{ absentAt: NOW - 7 } }), acknowledged({ incarnation: 4n })],
+    acks: [acknowledged({ absentAt: NOW - 7 }), acknowledged({ incarnation: 4n })],
     want: undefined,
   },
 ])("who acknowledged $name: absent at $want", ({ acks, want }) => {
