@@ -104,6 +104,14 @@ test.each<Case>([
     want: "1/10; differs, asks at 3900; failures 1",
   },
   {
+    name: "a clock that was stepped back",
+    events: [
+      [90_000, message(12)],
+      [100, timer],
+    ],
+    want: "1/10; ahead 12; asked",
+  },
+  {
     name: "a connection that is back forgets them too",
     events: [
       head(11, other),

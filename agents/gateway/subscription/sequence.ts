@@ -79,6 +79,7 @@ export const SNAPSHOT_TIMEOUT_MS = 10_000;
 export const BELOW_MS = 5_000;
 const RETRY_BASE_MS = 2_000;
 const RETRY_CAP_MS = 60_000;
+const MAX_WAIT_MS = RETRY_CAP_MS + GRACE_MS + SNAPSHOT_JITTER_MS;
 /** Further ones than these behind one hole are forgotten: the snapshot that fills the hole covers them, or the next. */
 const MAX_AHEAD = 1_024;
 
@@ -127,7 +128,7 @@ function hear(state: SequenceState, event: SequenceEvent, { nowMs }: SequenceInp
     case "connected":
       return { ...state, failures: 0, snapshot: { kind: "idle" } };
     case "timer":
-      return state.snapshot.kind === "asked" && state.snapshot.deadlineMs <= nowMs ? fail(state) : state;
+      return state.snapshot.kind === "asked" && isDue(state.snapshot.deadlineMs, nowMs) ? fail(state) : state;
     default:
       return event satisfies never;
   }
@@ -221,8 +222,13 @@ function plan(before: SequenceState, event: SequenceEvent, { nowMs, random }: Se
   if (snapshot.kind === "idle") {
     return { ...state, snapshot: { kind: "planned", doubt, dueMs: nowMs + delayMs(state, random) } };
   }
-  if (event.kind !== "timer" || snapshot.dueMs > nowMs) return state;
+  if (event.kind !== "timer" || !isDue(snapshot.dueMs, nowMs)) return state;
   return { ...state, snapshot: { kind: "asked", deadlineMs: nowMs + SNAPSHOT_TIMEOUT_MS } };
+}
+
+/** What lies further ahead than any wait is due as well: the clock was stepped back. */
+function isDue(atMs: number, nowMs: number): boolean {
+  return atMs <= nowMs || atMs - nowMs > MAX_WAIT_MS;
 }
 
 function doubtOf(state: SequenceState, nowMs: number): Doubt | undefined {

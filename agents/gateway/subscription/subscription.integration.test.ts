@@ -15,6 +15,7 @@ import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
 import { connectNats } from "@spanwire/runtime/nats/connect";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { type NatsServer, startNats } from "../../../test/lab/nats.ts";
+import { loadStoredMap } from "./load-stored-map.ts";
 import { MapStore } from "./map-store.ts";
 import { ModelHub } from "./model-hub.ts";
 import { type ModelRelay, startModelRelay } from "./model-relay.ts";
@@ -67,12 +68,15 @@ async function start({ told = true, attached = true } = {}) {
   const accepted: string[] = [];
   const log = createRecordingLog();
   const stop = new AbortController();
-  const subscription = await Subscription.open({
+  const store = new MapStore(directory);
+  const subscription = new Subscription({
     self,
     map,
-    store: new MapStore(directory),
+    stored: await loadStoredMap(map, { store, log }),
+    store,
     onAccepted: (records) => accepted.push(...records.map(({ key }) => key)),
     onConfirmed: () => accepted.push("confirmed"),
+    onLost: () => {},
     onConnected: () => {},
     clock: systemClock,
     random: () => 0,

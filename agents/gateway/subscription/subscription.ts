@@ -15,21 +15,25 @@ import type { Logger } from "@spanwire/runtime/log/logger";
 import { type Loop, startLoop } from "@spanwire/runtime/loop/loop";
 import { fetchSnapshot } from "./fetch-snapshot.ts";
 import { Intake, type IntakeEffect } from "./intake.ts";
-import type { MapStore } from "./map-store.ts";
-import { offerAll, type Rejection } from "./offer-all.ts";
+import type { MapStore, StoredPositions } from "./map-store.ts";
+import type { Rejection } from "./offer-all.ts";
 import type { Position } from "./position.ts";
 import { createRejections, type RecentRejection } from "./rejections.ts";
 import { isRolledBack } from "./sequence.ts";
 
 export interface SubscriptionOptions {
   readonly self: GatewayRef;
-  /** Empty; filled from disk and then by what is delivered. */
+  /** With what was stored; changed by what is delivered, and by nobody else. */
   readonly map: RecordMap;
+  /** Where the stored map stood; undefined where it must be confirmed. */
+  readonly stored: StoredPositions | undefined;
   readonly store: MapStore;
   /** Called for records that are newly in the map and on disk, at once. */
   readonly onAccepted: (records: readonly OpenedRecord[]) => void;
   /** Called once, when a fresh agent's map was first shown to be the hub's. */
   readonly onConfirmed: () => void;
+  /** Called when the store turns out to have lost records: see `missing`. */
+  readonly onLost: () => void;
   /** Called when the connection is there, and each time it is back. */
   readonly onConnected: () => void;
   readonly clock: Clock;
@@ -55,6 +59,9 @@ export interface MapHealth {
   readonly notSaved: string | undefined;
 }
 
+/** The clock may be stepped while we wait. */
+const LOOK_AGAIN_MS = 10_000;
+
 export class Subscription {
   readonly #options: SubscriptionOptions;
   readonly #rejections = createRejections();
@@ -69,21 +76,12 @@ export class Subscription {
   #wasConfirmed: boolean;
   #wakeAtMs: number | undefined;
 
-  /** Reads the map from disk; nothing is heard before `attach`. Throws `unavailable` for a disk that cannot be read. */
-  static async open(options: SubscriptionOptions): Promise<Subscription> {
-    const { map, store, random, log } = options;
-    const { positions, entries, remarks } = await store.load();
-    const { rejected } = offerAll(map, entries);
-    for (const remark of remarks) log.warn({ remark }, "the stored map is damaged");
-    for (const { key, reason } of rejected) log.warn({ key, reason }, "a stored record was left out");
-    return new Subscription(options, new Intake({ map, stored: positions, random }));
-  }
-
-  private constructor(options: SubscriptionOptions, intake: Intake) {
+  /** Hears nothing before `attach`. */
+  constructor(options: SubscriptionOptions) {
     this.#options = options;
-    this.#intake = intake;
-    this.#savedLineage = intake.state.horizon.lineage;
-    this.#wasConfirmed = intake.state.confirmed;
+    this.#intake = new Intake(options);
+    this.#savedLineage = this.#intake.state.horizon.lineage;
+    this.#wasConfirmed = this.confirmed;
     const { clock, random, signal, log } = options;
     this.#loop = startLoop({
       clock,
@@ -200,7 +198,7 @@ export class Subscription {
     if (this.#nats === undefined) return undefined; // nobody to ask: `attach` wakes us
     this.#perform(this.#intake.timer(clock.now()));
     const wakeAtMs = this.#intake.wakeAtMs();
-    return wakeAtMs === undefined ? undefined : Math.max(0, wakeAtMs - clock.now());
+    return wakeAtMs === undefined ? undefined : Math.min(Math.max(0, wakeAtMs - clock.now()), LOOK_AGAIN_MS);
   }
 
   #perform(effects: readonly IntakeEffect[]): void {
@@ -246,6 +244,7 @@ export class Subscription {
     try {
       const snapshot = await fetchSnapshot(this.#nats, self, { have, signal });
       this.#perform(this.#intake.snapshot(snapshot, clock.now()));
+      if (this.missing.size > 0) this.#options.onLost();
     } catch (err) {
       if (signal.aborted) return;
       log.debug({ err }, "no snapshot");

@@ -1,0 +1,89 @@
+/** @module Turns map and host facts into wishes for the data plane, and remembers what they were made of. */
+import { type Changed, type Compiled, createCompiler } from "@spanwire/core/desired/compile";
+import type { Condition } from "@spanwire/core/desired/condition";
+import { conditionsOf, type Desired } from "@spanwire/core/desired/desired";
+import type { Liveness, LocalFacts } from "@spanwire/core/desired/local-facts";
+import type { MapView } from "@spanwire/core/desired/map-view";
+import { parseKey } from "@spanwire/core/records/key";
+import type { OpenedRecord } from "@spanwire/core/records/open";
+import type { GatewayRef } from "@spanwire/core/subjects";
+import { buildLocalFacts, type DataplaneSettings, type HostFacts } from "./local-facts.ts";
+
+export class Planner {
+  readonly #view: MapView;
+  readonly #self: GatewayRef;
+  readonly #settings: DataplaneSettings;
+  readonly #compiler = createCompiler();
+  /** Of clusters that have any. */
+  readonly #conditionsOf = new Map<string, readonly Condition[]>();
+  #host: HostFacts = { keys: [], connected: [], control: [] };
+  #local: LocalFacts;
+  #desired: Desired | undefined;
+
+  constructor(view: MapView, self: GatewayRef, settings: DataplaneSettings) {
+    this.#view = view;
+    this.#self = self;
+    this.#settings = settings;
+    this.#local = buildLocalFacts(self, settings, this.#host);
+  }
+
+  /** The last wish; undefined while the map lacks what every wish needs. Its clusters move on with the next one. */
+  get desired(): Desired | undefined {
+    return this.#desired;
+  }
+
+  get conditions(): readonly Condition[] {
+    return this.#desired === undefined ? [] : conditionsOf(this.#desired);
+  }
+
+  /** Takes newly observed facts; tells whether they are others than before, so that everything must be planned anew. */
+  observe(facts: Partial<HostFacts>): boolean {
+    const host = { ...this.#host, ...facts };
+    const print = ({ keys, connected, control }: HostFacts) =>
+      JSON.stringify([keys.map(({ publicKey }) => publicKey), connected, control]);
+    if (print(host) === print(this.#host)) return false;
+    this.#host = host;
+    this.#local = buildLocalFacts(this.#self, this.#settings, host);
+    return true;
+  }
+
+  /** Undefined while the map lacks mesh, epoch or link policy: then the kernel is left as it is. */
+  plan(changed: Changed): Planned | undefined {
+    const compiled = this.#compiler.compile({ view: this.#view, local: this.#local, liveness: NOTHING_SEEN }, changed);
+    if (compiled === undefined) return undefined;
+    this.#desired = compiled.desired;
+    return { compiled, conditionsChanged: this.#noteConditions(compiled) };
+  }
+
+  /** Compares by reference: the compiler keeps what has not changed. */
+  #noteConditions({ desired, changed, baseChanged }: Compiled): boolean {
+    let isOther = baseChanged;
+    for (const id of changed) {
+      const conditions = desired.clusters.get(id)?.conditions ?? [];
+      const former = this.#conditionsOf.get(id) ?? [];
+      isOther ||= conditions !== former && conditions.length + former.length > 0;
+      if (conditions.length > 0) this.#conditionsOf.set(id, conditions);
+      else this.#conditionsOf.delete(id);
+    }
+    return isOther;
+  }
+}
+
+export interface Planned {
+  readonly compiled: Compiled;
+  readonly conditionsChanged: boolean;
+}
+
+/** Probes come with failover: until then every remote gateway counts as up. */
+const NOTHING_SEEN: Liveness = new Map();
+
+/** Which clusters' part of the wish these records may change. */
+export function changedClusters(records: readonly OpenedRecord[]): Changed {
+  const clusters = new Set<string>();
+  for (const { key } of records) {
+    const parsed = parseKey(key);
+    if (parsed.type !== "cluster" && parsed.type !== "gateway") return "all";
+    clusters.add(parsed.clusterId);
+  }
+  return clusters;
+}

@@ -1,0 +1,78 @@
+/** @module Sends the status: every 30 s, and soon after something in it has changed. */
+import { toBinary } from "@bufbuild/protobuf";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { type GatewayRef, upSubject } from "@spanwire/core/subjects";
+import type { Clock, Random } from "@spanwire/core/time";
+import { type GatewayStatus, GatewayStatusSchema } from "@spanwire/proto/agent";
+import type { Logger } from "@spanwire/runtime/log/logger";
+import { startLoop } from "@spanwire/runtime/loop/loop";
+
+export interface StatusReportsOptions {
+  readonly self: GatewayRef;
+  /** The connection, once there is one. */
+  readonly nats: () => Pick<NatsConnection, "publish"> | undefined;
+  readonly build: () => GatewayStatus;
+  /** Called at each interval, also while nothing can be sent: the agent's housekeeping. */
+  readonly onInterval: () => void;
+  readonly intervalMs?: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+export interface StatusReports {
+  /** Says that something changed, or that the connection is back. */
+  changed(): void;
+  readonly done: Promise<void>;
+}
+
+const INTERVAL_MS = 30_000;
+/** Between two, however much changes. */
+const MIN_INTERVAL_MS = 1_000;
+
+export function startStatusReports(options: StatusReportsOptions): StatusReports {
+  const { self, nats, build, onInterval, intervalMs = INTERVAL_MS, clock, random, log, signal } = options;
+  const subject = upSubject(self, "status");
+  let isChanged = true;
+  let [lastSentMs, lastIntervalMs] = [Number.NEGATIVE_INFINITY, clock.now()];
+  // Agents that were started together must not report together.
+  let restMs = intervalMs * random();
+
+  const { wake, done } = startLoop({
+    clock,
+    random,
+    signal,
+    async step() {
+      const nowMs = clock.now();
+      const untilIntervalMs = left(lastIntervalMs, restMs, nowMs);
+      if (untilIntervalMs <= 0) {
+        lastIntervalMs = nowMs;
+        restMs = intervalMs;
+        isChanged = true;
+        onInterval();
+      }
+      const connection = nats();
+      if (!isChanged || connection === undefined) return left(lastIntervalMs, restMs, clock.now());
+      const tooSoonMs = left(lastSentMs, MIN_INTERVAL_MS, clock.now());
+      if (tooSoonMs > 0) return tooSoonMs;
+      isChanged = false;
+      lastSentMs = clock.now();
+      connection.publish(subject, toBinary(GatewayStatusSchema, build()));
+      return left(lastIntervalMs, restMs, clock.now());
+    },
+    onFailure: (err, _failure, retryInMs) => log.warn({ err, retryInMs }, "reporting the status failed"),
+  });
+  return {
+    done,
+    changed() {
+      isChanged = true;
+      wake();
+    },
+  };
+}
+
+/** What is left of a rest that began then; never more than the rest, whatever the clock did. */
+function left(sinceMs: number, restMs: number, nowMs: number): number {
+  return Math.min(restMs, sinceMs + restMs - nowMs);
+}
