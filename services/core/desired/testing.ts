@@ -28,6 +28,7 @@ import {
   type LocalFacts,
 } from "./local-facts.ts";
 import type { MapView } from "./map-view.ts";
+import { printDesired } from "./print.ts";
 
 export interface TestCluster {
   readonly id: string;
@@ -158,5 +159,22 @@ export function compileOnce(view: MapView, local: LocalFacts, liveness: Liveness
   if (compiled === undefined) throw new Error("the map lacks mesh, epoch or link policy");
   return compiled;
 }
+
+/** The whole plan of a gateway as text. */
+export function planOf(mesh: TestMesh, clusterId: string, facts: Partial<LocalFacts> = {}): string {
+  const map = testMap(mesh);
+  return printDesired(compileOnce(map, testLocal(map, clusterId, 0, facts)).desired);
+}
+
+/** The lines of a plan that begin with one of `starts`, with the indented ones below them. */
+export function linesOf(plan: string, ...starts: readonly string[]): string {
+  const blocks = plan.split(/\n(?! )/);
+  return blocks.filter((block) => starts.some((start) => block.startsWith(start))).join("\n");
+}
+
+/** Three clusters of many tests: two with two gateways, one that nobody can dial. */
+export const EU = { id: "eu", block: 0, prefixes: ["10.1.0.0/16"], gateways: [{ ordinal: 0 }, { ordinal: 1 }] };
+export const US = { id: "us", block: 1, prefixes: ["10.2.0.0/16"], gateways: [{ ordinal: 0 }, { ordinal: 1 }] };
+export const PLANT = { id: "plant", block: 2, prefixes: ["10.3.0.0/24"], gateways: [{ ordinal: 0, hosts: [] }] };
 
 const ONE_GATEWAY: readonly TestGateway[] = [{ ordinal: 0 }];

@@ -1,0 +1,39 @@
+import { describe, expect, test } from "vitest";
+import { conditionsOf, flatten } from "./desired.ts";
+import { compileOnce, EU, testLocal, testMap, US } from "./testing.ts";
+
+describe("a remote prefix over a local network", () => {
+  test.each([
+    {
+      name: "a smaller one stays local",
+      connected: "10.2.1.0/24",
+      routed: true,
+      remote: ["10.2.0.0/24", "10.2.2.0/23", "198.18.0.64/26", "fd5a:1:0:1::/64"],
+      says: "10.2.0.0/22 of cluster us meets the local 10.2.1.0/24: 10.2.1.0/24 stays local; renumber one of them",
+    },
+    {
+      name: "an equal one stays local",
+      connected: "10.2.0.0/22",
+      routed: false,
+      remote: ["198.18.0.64/26", "fd5a:1:0:1::/64"],
+      says: "10.2.0.0/22 of cluster us meets the local 10.2.0.0/22: 10.2.0.0/22 stays local; renumber one of them",
+    },
+    {
+      name: "a larger one loses what the remote announces",
+      connected: "10.0.0.0/8",
+      routed: true,
+      remote: ["10.2.0.0/22", "198.18.0.64/26", "fd5a:1:0:1::/64"],
+      says: "10.2.0.0/22 of cluster us meets the local 10.0.0.0/8: 10.2.0.0/22 goes to us; renumber one of them",
+    },
+  ])("$name", ({ connected, routed, remote, says }) => {
+    const map = testMap({ clusters: [EU, { ...US, prefixes: ["10.2.0.0/22"] }] });
+    const { desired } = compileOnce(map, testLocal(map, "eu", 0, { connected: [connected] }));
+    const { routes, firewall } = flatten(desired);
+    const targets = routes.filter(({ destination }) => destination === "10.2.0.0/22").map(({ target }) => target.kind);
+    expect(targets.includes("nexthop")).toBe(routed);
+    expect(targets).toContain("blackhole");
+    expect(routes).toContainEqual({ table: 5180, destination: connected, metric: 0, target: { kind: "throw" } });
+    expect(firewall?.remote.filter((prefix) => !prefix.startsWith("10.1."))).toEqual(remote);
+    expect(conditionsOf(desired).map(({ message }) => message)).toEqual([says]);
+  });
+});
