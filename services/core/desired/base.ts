@@ -19,7 +19,7 @@ export interface BaseInputs {
 
 export function compileBase(context: Context, { through, unknownKeys }: BaseInputs): Fragment {
   const { routable, local } = context;
-  const lanes = context.admitted ? context.planes.flatMap((plane) => lanesOf(context, plane)) : [];
+  const lanes = context.isAdmitted ? context.planes.flatMap((plane) => lanesOf(context, plane)) : [];
   return {
     ...EMPTY_FRAGMENT,
     links: [{ kind: "dummy", name: STABLE_DEVICE, mtuBytes: local.mtuBytes }, ...lanes.map(({ link }) => link)],
@@ -103,10 +103,10 @@ function throwRoutes({ own, kept, routable, local }: Context): readonly Route[] 
   }));
 }
 
-function conditionsOfHost({ own, admitted, kept, localRoutes, overlay, planes, local }: Context): Condition[] {
+function conditionsOfHost({ own, isAdmitted, kept, localRoutes, overlay, planes, local }: Context): Condition[] {
   const conditions: Condition[] = [...(own?.conditions ?? [])];
   const self = `gateway ${local.clusterId}.${local.ordinal}`;
-  if (!admitted) {
+  if (!isAdmitted) {
     const message = `${self} is not admitted: it builds no tunnels; join again with a new token`;
     conditions.push({ type: "NotAdmitted", subject: self, message });
   }

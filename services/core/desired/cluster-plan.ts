@@ -4,7 +4,7 @@
  */
 import { type Cidr, containsCidr, subtract } from "../address/cidr.ts";
 import { ownedRanges, throughRanges } from "../address/ranges.ts";
-import type { PairVerdict } from "../policy/pair.ts";
+import { isDirect, type PairVerdict } from "../policy/pair.ts";
 import type { Condition } from "./condition.ts";
 import type { Context } from "./context.ts";
 import { forwardRules, snatRules } from "./crossing.ts";
@@ -41,11 +41,10 @@ export const WORST_METRIC = 4096;
 
 export function planCluster(context: Context, { member, verdict, carries }: PlanInputs): ClusterPlan {
   const { overlay, carried, routable, kept } = context;
-  const direct = verdict.linked && verdict.transit === undefined;
   const owned = ownedRanges(overlay, member);
   const ours = member.prefixes.filter(({ family }) => carried.includes(family));
   const beyond = carries.flatMap((each) => throughRanges(overlay, each, carried));
-  const routed = !verdict.linked ? [] : direct ? ours : throughRanges(overlay, member, carried);
+  const routed = !verdict.linked ? [] : isDirect(verdict) ? ours : throughRanges(overlay, member, carried);
   return {
     member,
     verdict,
@@ -54,13 +53,7 @@ export function planCluster(context: Context, { member, verdict, carries }: Plan
     forward: forwardRules(context, member, verdict),
     snat: verdict.linked ? snatRules(context, owned) : NONE,
     destinations: trimmed(routed.filter((prefix) => !isKept(context, prefix))),
-    gateways: direct
-      ? planGateways(
-          context,
-          member,
-          [...ours, ...beyond].map(({ text }) => text),
-        )
-      : NONE,
+    gateways: isDirect(verdict) ? planGateways(context, member, [...ours, ...beyond]) : NONE,
     conditions: [
       ...member.conditions,
       ...shadowConditions(context, member),

@@ -231,3 +231,10 @@ test("nothing is compiled from a map that lacks mesh, epoch or link policy", () 
     expect(createCompiler().compile({ view, local, liveness: new Map() })).toBeUndefined();
   }
 });
+
+test("an opening epoch on the plane of the active one is not obeyed", () => {
+  const map = testMap({ clusters: [EU, US], epoch: { active: 2n, opening: 4n } });
+  const { links, peers } = flatten(compileOnce(map, testLocal(map, "eu")).desired);
+  expect(links.map(({ name }) => name)).toEqual(["sw-a0", "sw-a1", "sw0"]);
+  expect(peers.map(({ publicKey }) => atob(publicKey).charCodeAt(3))).toEqual([2, 2]);
+});

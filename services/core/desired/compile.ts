@@ -82,7 +82,7 @@ function readInputs({ view, local }: CompileInput): ContextInputs {
     epoch: view.epoch,
     policy: view.linkPolicy,
     admission: view.admissions.get(local.clusterId),
-    reachable: statement !== undefined && statement.endpoints.length > 0,
+    isReachable: statement !== undefined && statement.endpoints.length > 0,
     local,
   };
 }

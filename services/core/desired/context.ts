@@ -18,11 +18,11 @@ export interface Context {
   /** Our own cluster; undefined while it is not admitted. */
   readonly own: Member | undefined;
   /** Whether our own ordinal is admitted: without it there are no lanes. */
-  readonly admitted: boolean;
+  readonly isAdmitted: boolean;
   /** Our own addresses, as sources of routes: the stable one, and the plane's for what must stay on its plane. */
   readonly sources: Readonly<Record<"stable" | Plane, Readonly<Record<Family, string>>>> | undefined;
   /** Whether our own statement lists an endpoint, so that a remote without one can dial us. */
-  readonly reachable: boolean;
+  readonly isReachable: boolean;
   /** What the lanes carry. */
   readonly carried: readonly Family[];
   /** What blackholes cover: whatever the kernel can route. */
@@ -45,7 +45,7 @@ export interface ContextInputs {
   readonly policy: LinkPolicy | undefined;
   /** Of our own cluster. */
   readonly admission: Admission | undefined;
-  readonly reachable: boolean;
+  readonly isReachable: boolean;
   readonly local: LocalFacts;
 }
 
@@ -55,14 +55,14 @@ export function sameInputs(a: ContextInputs, b: ContextInputs): boolean {
     a.epoch === b.epoch &&
     a.policy === b.policy &&
     a.admission === b.admission &&
-    a.reachable === b.reachable &&
+    a.isReachable === b.isReachable &&
     a.local === b.local
   );
 }
 
-/** Undefined until the map holds mesh, epoch and link policy. Throws a SpanwireError `invalid` for local facts that do not parse. */
+/** Undefined until the map holds mesh, epoch and link policy. Throws `invalid` for local facts that do not parse. */
 export function readContext(inputs: ContextInputs): Context | undefined {
-  const { mesh, epoch, policy, admission, reachable, local } = inputs;
+  const { mesh, epoch, policy, admission, isReachable, local } = inputs;
   if (mesh === undefined || epoch === undefined || policy === undefined) return undefined;
   const { maxGateways } = mesh;
   const overlay = parseOverlay(mesh);
@@ -74,9 +74,9 @@ export function readContext(inputs: ContextInputs): Context | undefined {
     policy,
     planes: epochsInUse(epoch).map((each) => planeInUse(each, local)),
     own,
-    admitted: own?.gateways.some((gateway) => gateway.ordinal === local.ordinal) ?? false,
+    isAdmitted: own?.gateways.some((gateway) => gateway.ordinal === local.ordinal) ?? false,
     sources: own && ownAddresses(overlay, own.block, local.ordinal),
-    reachable,
+    isReachable,
     carried: local.ipv6 === "routed" ? ["ipv4", "ipv6"] : ["ipv4"],
     routable: local.ipv6 === "off" ? ["ipv4"] : ["ipv4", "ipv6"],
     kept: [...local.connected.map(parseCidr), ...local.control.map((address) => hostCidr(parseIp(address)))],
@@ -84,8 +84,9 @@ export function readContext(inputs: ContextInputs): Context | undefined {
   };
 }
 
+/** An opening epoch on the active one's plane could only take its lanes away: it is not obeyed. */
 function epochsInUse({ active, opening }: Epoch): readonly bigint[] {
-  return opening === undefined || opening === active ? [active] : [active, opening];
+  return opening === undefined || planeOfEpoch(opening) === planeOfEpoch(active) ? [active] : [active, opening];
 }
 
 function planeInUse(epoch: bigint, local: LocalFacts): PlaneInUse {

@@ -1,5 +1,5 @@
 /** @module What follows from block and ordinal of one remote gateway, before it has said anything. */
-import { hostCidr } from "../address/cidr.ts";
+import { type Cidr, hostCidr } from "../address/cidr.ts";
 import type { Family } from "../address/ip.ts";
 import { type OverlayKind, overlayAddress } from "../address/overlay.ts";
 import type { Context, PlaneInUse } from "./context.ts";
@@ -34,7 +34,7 @@ export interface PlanePlan {
 }
 
 /** `reached` is what its cluster may be reached for, whichever gateway takes it. */
-export function planGateways(context: Context, member: Member, reached: readonly string[]): readonly GatewayPlan[] {
+export function planGateways(context: Context, member: Member, reached: readonly Cidr[]): readonly GatewayPlan[] {
   const { carried, planes, overlay } = context;
   return member.gateways.map(({ ordinal, incarnation }) => {
     const host = (kind: OverlayKind, family: Family): string =>
@@ -44,7 +44,7 @@ export function planGateways(context: Context, member: Member, reached: readonly
       nexthopId: gatewayNexthopId(member.block, ordinal, family),
       own: [host("stable", family), host("service", family)],
     }));
-    const everywhere = [...families.flatMap(({ own }) => own), ...reached];
+    const everywhere = [...families.flatMap(({ own }) => own), ...reached.map(({ text }) => text)];
     const planOn = (use: PlaneInUse): PlanePlan => {
       const addresses = carried.map((family) => ({ family, destination: host(planeKind(use.plane), family) }));
       const allowedIps = [...addresses.map(({ destination }) => destination), ...everywhere].sort();

@@ -1,6 +1,6 @@
 /** @module The remote clusters as the map and the policy see them, and who must be planned again when one changes. */
 import type { Admission } from "@spanwire/proto/record";
-import { judgePair, type PairVerdict } from "../policy/pair.ts";
+import { isDirect, judgePair, type PairVerdict } from "../policy/pair.ts";
 import type { Context } from "./context.ts";
 import { findMember, type Member } from "./member.ts";
 
@@ -55,9 +55,9 @@ export class Neighbours {
   }
 
   #remember(member: Member): void {
-    const { own, admitted, policy } = this.#context;
+    const { own, isAdmitted, policy } = this.#context;
     const verdict: PairVerdict =
-      own === undefined || !admitted ? { linked: false, link: undefined } : judgePair(policy, own, member);
+      own === undefined || !isAdmitted ? { linked: false, link: undefined } : judgePair(policy, own, member);
     this.#known.set(member.id, { member, verdict });
     if (verdict.linked && verdict.transit !== undefined) {
       const carried = this.#carriedBy.get(verdict.transit) ?? new Set();
@@ -77,8 +77,4 @@ export class Neighbours {
     if (verdict?.linked && verdict.transit !== undefined) dependents.add(verdict.transit);
     return dependents;
   }
-}
-
-export function isDirect(verdict: PairVerdict): boolean {
-  return verdict.linked && verdict.transit === undefined;
 }

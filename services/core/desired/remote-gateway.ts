@@ -50,7 +50,7 @@ export function findRemoteGateway(
   { plan, statement, liveness }: GatewayFacts,
 ): RemoteGateway | undefined {
   if (statement === undefined) return undefined;
-  const { overlay, own, reachable } = context;
+  const { overlay, own, isReachable } = context;
   const forbidden = [overlay.ipv4, overlay.ipv6, ...prefixes, ...(own?.prefixes ?? [])];
   const candidates = usableEndpoints(statement, forbidden);
 
@@ -73,7 +73,7 @@ export function findRemoteGateway(
   // The wanted plane if it has a peer, else the active epoch's, which comes first.
   const chosen = peers.find(({ plane }) => plane.use.plane === liveness?.plane) ?? peers[0];
   if (chosen === undefined) return undefined;
-  const rank = rankOf(statement, liveness, reachable || chosen.peer.endpoints.length > 0);
+  const rank = rankOf(statement, liveness, isReachable || chosen.peer.endpoints.length > 0);
   return { plan, peers, lane: chosen.peer.device, rank };
 }
 

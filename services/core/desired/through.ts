@@ -12,8 +12,8 @@ export function isCarrier({ policy, own }: Context): boolean {
 
 /** Rules for every pair that we carry. Quadratic in the clusters that such a link matches. */
 export function carriedPairRules(context: Context, members: readonly Member[]): readonly ForwardRule[] {
-  const { policy, own, admitted } = context;
-  if (own === undefined || !admitted) return [];
+  const { policy, own, isAdmitted } = context;
+  if (own === undefined || !isAdmitted) return [];
   const links = policy.links.filter(({ transit }) => transit === own.id);
   const concerned = members.filter((member) =>
     links.some(({ left, right }) => [left, right].some((side) => side !== undefined && matchesSelector(side, member))),

@@ -41,6 +41,11 @@ export function judgePair(policy: LinkPolicy, a: Party, b: Party): PairVerdict {
     : { linked: false, link: undefined };
 }
 
+/** Whether the pair is linked without another cluster between: only then do the two build tunnels. */
+export function isDirect(verdict: PairVerdict): boolean {
+  return verdict.linked && verdict.transit === undefined;
+}
+
 /** Whether the cluster is named or carries all labels; a selector without either matches every cluster. */
 export function matchesSelector({ clusters, labels }: Selector, party: Party): boolean {
   if (clusters.includes(party.id)) return true;

@@ -12,7 +12,7 @@ import {
 import { type Cidr, overlaps, readCidr } from "../address/cidr.ts";
 import { parseOverlay } from "../address/overlay.ts";
 import { ownedRanges } from "../address/ranges.ts";
-import { judgePair, matchesSelector, type Party } from "./pair.ts";
+import { isDirect, judgePair, matchesSelector, type Party } from "./pair.ts";
 
 export interface PolicyProblem {
   /** An error makes the policy impossible; a warning is for a person to read. */
@@ -89,8 +89,7 @@ function transitProblems(
   if (carrier === undefined) return [warning(at, `no cluster is named "${transit}", yet: its pairs have no path`)];
   const apart = members.find((member) => {
     if (member.id === transit || ![left, right].some((side) => matchesSelector(side, member))) return false;
-    const verdict = judgePair(policy, carrier, member);
-    return !verdict.linked || verdict.transit !== undefined;
+    return !isDirect(judgePair(policy, carrier, member));
   });
   if (apart === undefined) return [];
   return [warning(at, `"${transit}" is not linked directly to "${apart.id}": what it would carry has no path`)];
