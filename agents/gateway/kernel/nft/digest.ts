@@ -11,7 +11,7 @@ import type { ListedObject } from "./batch.ts";
 import type { Ruleset } from "./commands.ts";
 import { renderFirewall } from "./render.ts";
 
-const SEAL_PREFIX = "applied-";
+const SEAL = /^applied-([0-9a-f]{32})-([0-9a-f]{32})$/;
 const DIGEST_LENGTH = 32;
 
 export interface Seal {
@@ -30,24 +30,22 @@ export function digestRuleset(ruleset: Ruleset): string {
 
 /** Without what changes by itself: handles, the values of counters, and the seal. */
 export function digestListing(listing: readonly ListedObject[]): string {
-  const lasting = listing.filter((object) => !("metainfo" in object) && !isSeal(object));
+  const lasting = listing.filter((object) => !("metainfo" in object) && !SEAL.test(chainName(object)));
   return digest(lasting.map(withoutNumbers));
 }
 
 export function sealName({ ruleset, listing }: Seal): string {
-  return `${SEAL_PREFIX}${ruleset}-${listing}`;
+  return `applied-${ruleset}-${listing}`;
 }
 
 /** Undefined when the table has none, or a torn one. */
 export function findSeal(listing: readonly ListedObject[]): Seal | undefined {
-  const [ruleset = "", separator, listed = ""] = (
-    listing.find(isSeal)?.["chain"]?.name?.slice(SEAL_PREFIX.length) ?? ""
-  ).split(/(-)/);
-  return separator === undefined ? undefined : { ruleset, listing: listed };
+  const [, ruleset, listed] = SEAL.exec(listing.map(chainName).find((name) => SEAL.test(name)) ?? "") ?? [];
+  return ruleset === undefined || listed === undefined ? undefined : { ruleset, listing: listed };
 }
 
-function isSeal(object: ListedObject): boolean {
-  return object["chain"]?.name?.startsWith(SEAL_PREFIX) === true;
+function chainName(object: ListedObject): string {
+  return String(object["chain"]?.["name"] ?? "");
 }
 
 function withoutNumbers(object: ListedObject): unknown {

@@ -85,8 +85,8 @@ function toObserved(listing: readonly ListedObject[] | undefined): ObservedFirew
 function readCounters(listing: readonly ListedObject[]): Map<string, Counter> {
   const counters = new Map<string, Counter>();
   for (const { counter } of listing) {
-    if (counter?.name === undefined) continue;
-    counters.set(counter.name, { packets: Number(counter["packets"]), bytes: Number(counter["bytes"]) });
+    if (counter === undefined) continue;
+    counters.set(String(counter["name"]), { packets: Number(counter["packets"]), bytes: Number(counter["bytes"]) });
   }
   return counters;
 }
