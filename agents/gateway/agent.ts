@@ -148,6 +148,7 @@ export class Agent {
     this.#dataplane = new Dataplane({
       ...shared,
       kernel,
+      resolve: options.resolve,
       onOutcome: (outcome) => this.#onOutcome(outcome),
       onFailure: (err, _failure, retryInMs) => log.error({ err, retryInMs }, "the kernel could not be read"),
       beforeLook: () => this.#observeHost(),

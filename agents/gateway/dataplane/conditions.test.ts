@@ -13,6 +13,7 @@ const NOTHING: HostFacts = {
   },
   unusable: new Map(),
   failures: [],
+  unresolved: [],
   sysctls: [],
 };
 
@@ -65,6 +66,13 @@ test.each<Case>([
     facts: { observed: { ...NOTHING.observed, network: { ...NOTHING.observed.network, routes: [diverting] } } },
     want: [
       'ForeignRoute | route 10.2.0.0/24 | "other(1) 10.2.0.0/24 table 5180" is none of ours: it may divert packets (the firewall drops them); remove it',
+    ],
+  },
+  {
+    name: "a name without an address",
+    facts: { unresolved: ["gw.example"] },
+    want: [
+      "EndpointUnresolved | endpoint gw.example | gw.example has no address that may be used: ask its site, or see to this host's name server",
     ],
   },
   {

@@ -21,6 +21,8 @@ export type HostConditionType =
   | "ForeignRoute"
   /** What only a sysctl can set, and is not set. */
   | "SysctlNotSet"
+  /** A name in a remote gateway's statement has no address. */
+  | "EndpointUnresolved"
   /** Anything else that the kernel refused. */
   | "KernelRefused";
 
@@ -31,14 +33,20 @@ export interface HostFacts {
   readonly observed: Observed;
   readonly unusable: ReadonlyMap<string, Unusable>;
   readonly failures: readonly Failure[];
+  readonly unresolved: readonly string[];
   readonly sysctls: readonly SysctlFinding[];
 }
 
 /** Lists them sorted by type and subject; equal facts give equal lists. */
-export function hostConditions({ observed, unusable, failures, sysctls }: HostFacts): readonly HostCondition[] {
+export function hostConditions(facts: HostFacts): readonly HostCondition[] {
+  const { observed, unusable, failures, unresolved, sysctls } = facts;
   const conditions = [
     ...[...unusable].map(([device, why]) => deviceCondition(device, why)),
     ...foreignRoutes(observed),
+    ...unresolved.map((host): HostCondition => {
+      const message = `${host} has no address that may be used: ask its site, or see to this host's name server`;
+      return { type: "EndpointUnresolved", subject: `endpoint ${host}`, message };
+    }),
     ...sysctls.map((finding): HostCondition => {
       const subject = `sysctl ${finding.sysctl}`;
       return { type: "SysctlNotSet", subject, message: `${describeFinding(finding)}; set it in /etc/sysctl.d` };

@@ -21,6 +21,7 @@ async function start({
     kernel,
     clock,
     random: () => 0.5,
+    resolve: async () => [],
     onOutcome: (outcome) => outcomes.push(outcome),
     onFailure: (error) => failures.push(error),
     signal: controller.signal,

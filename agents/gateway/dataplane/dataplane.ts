@@ -5,12 +5,16 @@ import type { Clock, Random } from "@spanwire/core/time";
 import { classifyFailure, type Failure } from "@spanwire/runtime/loop/classify-failure";
 import { type Loop, startLoop } from "@spanwire/runtime/loop/loop";
 import type { Kernel } from "../kernel/port.ts";
+import { Endpoints } from "./endpoints.ts";
 import { type FullOutcome, type Outcome, Reconciler } from "./reconcile.ts";
+import type { Resolve } from "./resolve-endpoint.ts";
 
 export interface DataplaneOptions {
   readonly kernel: Kernel;
   readonly clock: Clock;
   readonly random: Random;
+  /** Resolves the names in endpoints. */
+  readonly resolve: Resolve;
   /** Told after each step, also when there was nothing to do. */
   readonly onOutcome: (outcome: Reported) => void;
   /** Told when the kernel could not be read; `retryInMs` is undefined where only an event or a new wish helps. */
@@ -51,7 +55,8 @@ export class Dataplane {
 
   constructor(options: DataplaneOptions) {
     this.#options = options;
-    this.#reconciler = new Reconciler(options.kernel);
+    const { kernel, resolve, clock } = options;
+    this.#reconciler = new Reconciler(kernel, new Endpoints({ resolve, clock, onResolved: () => this.look() }));
     this.#signal = AbortSignal.any([options.signal, this.#ended.signal]);
   }
 

@@ -1,4 +1,6 @@
 /** @module The firewall, which is written as a whole: its guard grows before everything and shrinks after everything. */
+
+import { isDeepStrictEqual } from "node:util";
 import type { Firewall } from "@spanwire/core/desired/state";
 import { firewallDigest } from "../kernel/nft/digest.ts";
 import type { ObservedFirewall } from "../kernel/port.ts";
@@ -12,8 +14,8 @@ export type PresentFirewall =
 
 /**
  * Plans at most two writes. The first has all rules as wanted and guards the former remote prefixes beside the wanted
- * ones; the second drops those that nobody wants, when nothing routes to them any more. Where the former ones are not
- * known, blackholes alone cover those that leave.
+ * ones; the second drops those that nobody wants, when nothing routes to them any more. Where nothing is new the second
+ * is enough, and where the former ones are not known the first: blackholes alone then cover those that leave.
  */
 export function diffFirewall(wanted: Firewall | undefined, present: PresentFirewall): Planned[] {
   // Nobody wishes a gateway without a guard; only `down` takes it away.
@@ -23,7 +25,20 @@ export function diffFirewall(wanted: Firewall | undefined, present: PresentFirew
   const leaving = present.firewall.remote.filter((prefix) => !stays.has(prefix));
   if (leaving.length === 0) return [write("guard", wanted)];
   const wide = { ...wanted, remote: [...wanted.remote, ...leaving].sort() };
-  return [write("guard", wide), write("narrow-guard", wanted)];
+  const planned = [write("narrow-guard", wanted)];
+  return isWithin(wide, present.firewall) ? planned : [write("guard", wide), ...planned];
+}
+
+/** Whether `former` allows and guards all that `next` does, so that there is nothing to write before the rest. */
+function isWithin(next: Firewall, former: Firewall): boolean {
+  const { remote: _, forward, snat, ...frame } = next;
+  const { remote: __, forward: formerForward, snat: formerSnat, ...formerFrame } = former;
+  const rules = new Set([...formerForward, ...formerSnat].map((rule) => JSON.stringify(rule)));
+  return (
+    isDeepStrictEqual(frame, formerFrame) &&
+    next.remote.length === former.remote.length &&
+    [...forward, ...snat].every((rule) => rules.has(JSON.stringify(rule)))
+  );
 }
 
 /**

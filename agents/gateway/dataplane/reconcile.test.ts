@@ -10,8 +10,8 @@ import { EU, PLANT, testGateway, US, wishOf } from "./testing.ts";
 
 const MESH = { clusters: [EU, US] };
 
-const conditionsOf = ({ observed, unusable, failures }: FullOutcome) =>
-  hostConditions({ observed, unusable, failures, sysctls: [] }).map(({ type, message }) => `${type}: ${message}`);
+const conditionsOf = (outcome: FullOutcome) =>
+  hostConditions({ ...outcome, sysctls: [] }).map(({ type, message }) => `${type}: ${message}`);
 
 test("an agent that starts again adopts what is there: not one write", async () => {
   const kernel = new FakeKernel();

@@ -9,6 +9,7 @@ import type { Kernel } from "../kernel/port.ts";
 import { type Applied, apply, type Failure } from "./apply.ts";
 import { diff, diffFragments, type FragmentChange } from "./diff.ts";
 import { presentFirewall } from "./diff-firewall.ts";
+import type { Endpoints } from "./endpoints.ts";
 import { type Observed, observe } from "./observe.ts";
 import { findUnusable, type Unusable, withoutDevices } from "./usable.ts";
 
@@ -25,21 +26,25 @@ export interface Outcome {
 
 export interface FullOutcome extends Outcome {
   readonly path: "full";
-  readonly desired: KernelState;
   /** As it was found. */
   readonly observed: Observed;
   /** Wanted devices that are not to be had, after all changes. */
   readonly unusable: ReadonlyMap<string, Unusable>;
+  /** Names in endpoints that have no address yet. */
+  readonly unresolved: readonly string[];
 }
 
 export class Reconciler {
   readonly #kernel: Kernel;
+  readonly #endpoints: Endpoints | undefined;
   /** Undefined while anything may be otherwise: at first, during a change, and after one that failed. */
   #held: Held | undefined;
   #digest: { readonly firewall: Firewall; readonly digest: string } | undefined;
 
-  constructor(kernel: Kernel) {
+  /** Without `endpoints` a peer keeps the endpoint that it was made with. */
+  constructor(kernel: Kernel, endpoints?: Endpoints) {
     this.#kernel = kernel;
+    this.#endpoints = endpoints;
   }
 
   /**
@@ -59,7 +64,10 @@ export class Reconciler {
     this.#held = undefined;
 
     const foreign = new Map([...findUnusable(desired.links, observed)].filter(([, why]) => why === "foreign"));
-    const first = await apply(this.#kernel, diff(withoutDevices(desired, foreign), observed, firewall), signal);
+    const possible = withoutDevices(desired, foreign);
+    const changes = diff(possible, observed, firewall);
+    const endpoints = this.#endpoints?.look(possible.peers, observed, desired.firewall?.remote ?? []) ?? [];
+    const first = await apply(this.#kernel, [...changes, ...endpoints], signal);
     const last = first.failures.length === 0 ? undefined : await this.#withoutLostDevices(desired, signal);
 
     const unusable = last?.unusable ?? foreign;
@@ -68,7 +76,16 @@ export class Reconciler {
       this.#held = { wish, flat: desired, firewall: desired.firewall };
     }
     const done = [...first.done, ...(last?.done ?? [])];
-    return { path: "full", desired, observed, done, failures, unusable, repaired: isSameWish && done.length > 0 };
+    const repaired = isSameWish && done.some(({ kind }) => kind !== "set-endpoint");
+    return {
+      path: "full",
+      observed,
+      done,
+      failures,
+      unusable,
+      repaired,
+      unresolved: this.#endpoints?.unresolved ?? [],
+    };
   }
 
   /**
@@ -88,9 +105,12 @@ export class Reconciler {
     const firewall = touchesFirewall ? flatten(wish).firewall : held.firewall;
     const changes = diffFragments([...fragments.values()], { former: held.firewall, next: firewall });
     if (changes === undefined) return undefined;
+    const endpoints = [...fragments.values()].flatMap(({ former, next }) =>
+      former.peers === next.peers ? [] : (this.#endpoints?.change(former.peers, next.peers) ?? []),
+    );
 
     this.#held = undefined;
-    const { done, failures } = await apply(this.#kernel, changes, signal);
+    const { done, failures } = await apply(this.#kernel, [...changes, ...endpoints], signal);
     if (failures.length === 0 && !signal?.aborted) {
       for (const [id, { next }] of fragments) {
         if (next === EMPTY_FRAGMENT) held.wish.clusters.delete(id);

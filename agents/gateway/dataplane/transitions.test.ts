@@ -225,7 +225,6 @@ test("a gateway's life: each change alone, in the order in which it is made", as
 
   expect(await step((map) => dropCluster(map, "us")), "a cluster is revoked").toMatchInlineSnapshot(`
     "fast
-    replace firewall: 7 remote prefixes, 12 forward rules, 0 translations
     remove route 10.2.0.0/16 nhid 518000140 src 198.18.0.0 table 5180
     remove route 198.18.0.112/32 nhid 518000100 src 198.18.0.0 table 5180
     remove route 198.18.0.113/32 nhid 518000101 src 198.18.0.0 table 5180

@@ -1,0 +1,178 @@
+/** @module For netns tests: sites whose gateways are run by this folder's code, on a real kernel. */
+
+import { setTimeout as delay } from "node:timers/promises";
+import { create } from "@bufbuild/protobuf";
+import { base64Decode } from "@bufbuild/protobuf/wire";
+import { type Compiler, createCompiler } from "@spanwire/core/desired/compile";
+import { putCluster, type TestCluster, type TestMap, testLocal, testMap } from "@spanwire/core/desired/testing";
+import { gatewayKey } from "@spanwire/core/records/key";
+import { PlaneKeySchema, StatementSchema } from "@spanwire/proto/record";
+import { systemClock } from "@spanwire/runtime/clock/system-clock";
+import { generateWireGuardKey, type WireGuardKey } from "@spanwire/runtime/crypto/wireguard-key";
+import { createTopology, type GatewayMachine, type SiteSpec, type Topology } from "../../../test/netns/topology.ts";
+import type { Change } from "../kernel/change.ts";
+import { openKernel } from "../kernel/open-kernel.ts";
+import type { Kernel } from "../kernel/port.ts";
+import { Dataplane, type Reported } from "./dataplane.ts";
+import { localNetworks } from "./local-networks.ts";
+
+export interface TrialGateway {
+  readonly machine: GatewayMachine;
+  readonly kernel: Kernel;
+  /** Every change made through the port since the last start. */
+  readonly writes: readonly Change[];
+  readonly outcomes: readonly Reported[];
+  /** Compiles the map as it is and makes that the wish. */
+  want(): void;
+  start(): Promise<void>;
+  /** What a killed agent leaves: the kernel as it is. */
+  stop(): Promise<void>;
+}
+
+export interface DataplaneTrial extends AsyncDisposable {
+  readonly topology: Topology;
+  readonly map: TestMap;
+  readonly gateways: readonly TrialGateway[];
+  gateway(name: string): TrialGateway;
+  /** Writes the admission anew, with these prefixes beside the site's own. */
+  putSite(name: string, morePrefixes?: readonly string[]): void;
+}
+
+/** Builds the sites, one cluster each, and starts every gateway; returns when all kernels are as wanted. */
+export async function startDataplaneTrial(sites: readonly SiteSpec[]): Promise<DataplaneTrial> {
+  await using building = new AsyncDisposableStack();
+  const topology = building.use(await createTopology({ sites }));
+  const keys = new Map<string, WireGuardKey>();
+  for (const { name } of sites)
+    for (const gateway of topology.site(name).gateways) keys.set(gateway.name, generateWireGuardKey());
+  const map = testMap({ clusters: [] });
+
+  const putSite = (name: string, morePrefixes: readonly string[] = []): void => {
+    const { prefix, gateways } = topology.site(name);
+    const cluster: TestCluster = {
+      id: name,
+      block: sites.findIndex((site) => site.name === name),
+      prefixes: [prefix.ipv4, ...morePrefixes],
+      gateways: gateways.map(({ ordinal, underlay }) => ({ ordinal, hosts: [underlay.ipv4] })),
+    };
+    putCluster(map, cluster);
+    for (const { name: gateway, ordinal } of gateways) useKey(map, gatewayKey(name, ordinal), keys.get(gateway));
+  };
+  for (const { name } of sites) putSite(name);
+
+  const gateways: TrialGateway[] = [];
+  for (const { name } of sites) {
+    for (const machine of topology.site(name).gateways) {
+      // Lanes forward by themselves; the LAN's device is the host's own matter.
+      machine.namespace.sysctl({ "ipv4/conf/lan/forwarding": 1 });
+      const gateway = createGateway(machine, name, map, keys.get(machine.name));
+      building.defer(() => gateway.stop());
+      building.use(gateway.kernel);
+      gateways.push(gateway);
+    }
+  }
+  await Promise.all(gateways.map((gateway) => gateway.start()));
+
+  const resources = building.move();
+  return {
+    topology,
+    map,
+    gateways,
+    gateway(name) {
+      const found = gateways.find(({ machine }) => machine.name === name);
+      if (found === undefined) throw new Error(`no gateway ${name}`);
+      return found;
+    },
+    putSite,
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+/** Polls; a test's own time limit ends it. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await delay(20);
+}
+
+function createGateway(
+  machine: GatewayMachine,
+  cluster: string,
+  map: TestMap,
+  key: WireGuardKey | undefined,
+): TrialGateway {
+  const real = openKernel({ dataplane: { kind: "kernel" }, netns: `/run/netns/${machine.namespace.name}` });
+  const writes: Change[] = [];
+  const outcomes: Reported[] = [];
+  const kernel = noting(real, writes);
+  let running:
+    | { readonly stop: () => Promise<void>; readonly dataplane: Dataplane; readonly compiler: Compiler }
+    | undefined;
+  let connected: readonly string[] = [];
+
+  const gateway: TrialGateway = {
+    machine,
+    kernel,
+    writes,
+    outcomes,
+    want() {
+      const facts = { keys: key === undefined ? [] : [{ epoch: 0n, ...key }], connected };
+      const local = testLocal(map, cluster, machine.ordinal, facts);
+      const compiled = running?.compiler.compile({ view: map, local, liveness: new Map() });
+      if (compiled !== undefined) running?.dataplane.want(compiled);
+    },
+    async start() {
+      writes.length = 0;
+      outcomes.length = 0;
+      connected = localNetworks(await kernel.network.host());
+      const controller = new AbortController();
+      const dataplane = new Dataplane({
+        kernel,
+        clock: systemClock,
+        random: Math.random,
+        resolve: async () => [],
+        onOutcome: (outcome) => outcomes.push(outcome),
+        onFailure: (error) => {
+          throw error;
+        },
+        signal: controller.signal,
+      });
+      const done = dataplane.run();
+      const stop = async () => {
+        running = undefined;
+        controller.abort();
+        await done;
+      };
+      running = { stop, dataplane, compiler: createCompiler() };
+      gateway.want();
+      await until(() => outcomes.length > 0);
+    },
+    stop: async () => running?.stop(),
+  };
+  return gateway;
+}
+
+/** Notes what is written. */
+function noting(kernel: Kernel, writes: Change[]): Kernel {
+  const note =
+    <C extends Change>(apply: (change: C) => Promise<void>) =>
+    (change: C) => {
+      writes.push(change);
+      return apply(change);
+    };
+  const { wireguard, network, firewall } = kernel;
+  return {
+    features: kernel.features,
+    wireguard: { ...wireguard, apply: note(wireguard.apply) },
+    network: { ...network, apply: note(network.apply) },
+    firewall: { ...firewall, apply: note(firewall.apply) },
+    [Symbol.asyncDispose]: () => kernel[Symbol.asyncDispose](),
+  };
+}
+
+function useKey(map: TestMap, statementKey: string, key: WireGuardKey | undefined): void {
+  const held = map.statements.get(statementKey);
+  if (held === undefined || key === undefined) throw new Error(`no statement ${statementKey}`);
+  const { clusterId, ordinal, endpoints, state } = held.statement;
+  const keys = [create(PlaneKeySchema, { plane: 1, epoch: 0n, publicKey: base64Decode(key.publicKey) })];
+  const statement = create(StatementSchema, { clusterId, ordinal, endpoints, state, keys });
+  map.statements.set(statementKey, { ...held, statement });
+}
