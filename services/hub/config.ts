@@ -18,12 +18,34 @@ export const hubConfigSchema = z.strictObject({
   /** Probes and metrics; off if absent. */
   metricsPort: port.optional(),
   logLevel: z.enum(LOG_LEVELS).default("info"),
+  /** OTLP collector that traces are sent to, "http://collector:4318"; off if absent. */
+  tracesEndpoint: z.url().optional(),
+  /** Of calls to RegistrationService from one address; gateways behind one NAT share it. */
+  limits: z
+    .strictObject({
+      callsPerSecond: z.number().positive().default(100),
+      callBurst: z.number().int().positive().default(500),
+    })
+    .prefault({}),
   nats: z
     .strictObject({
       /** URLs of an external NATS; absent runs a nats-server of its own. */
       servers: z.array(z.string()).min(1).optional(),
       /** PEM file of the external servers' CA. */
       caFile: z.string().optional(),
+      /** Where somebody else operates that NATS: what the hub needs of one account; absent means with the hub's own keys. */
+      account: z
+        .strictObject({
+          /** Public nkey of the account, "A…". */
+          id: z.string(),
+          /** Seed of one of the account's signing keys. */
+          seedFile: z.string(),
+          /** Seed of one of the operator's signing keys: bans are told with it. */
+          operatorSeedFile: z.string(),
+          /** `.creds` of a user of the system account. */
+          systemCredsFile: z.string(),
+        })
+        .optional(),
       /** The port of the embedded server. */
       port: port.default(4222),
       /** The nats-server to run; absent looks in PATH. */

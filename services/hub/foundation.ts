@@ -4,6 +4,7 @@
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { Secret } from "@spanwire/core/identity/secret";
 import type { Clock, Random } from "@spanwire/core/time";
 import { randomBytes } from "@spanwire/runtime/crypto/random";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
@@ -16,9 +17,10 @@ import { ensureGenesis, trustOf } from "./authority/genesis.ts";
 import type { HubConfig } from "./config.ts";
 import { findNatsServer } from "./embedded/find-nats-server.ts";
 import { startNatsChild } from "./embedded/nats-child.ts";
-import { type Bans, followBans } from "./nats/ban-users.ts";
+import { type Bans, followBans, lookUpAccount } from "./nats/ban-users.ts";
+import { type ExternalOperator, openExternalOperator } from "./nats/external-operator.ts";
 import { type HubConnections, openHubConnections } from "./nats/hub-connections.ts";
-import { type NatsOperator, openNatsOperator } from "./nats/operator.ts";
+import { type NatsOperator, type OwnOperator, openNatsOperator } from "./nats/operator.ts";
 import { renderServerConfig } from "./nats/server-config.ts";
 import { openFileSecretStore } from "./secrets/file-secret-store.ts";
 import { openNatsStateStore } from "./state/jetstream/nats-state-store.ts";
@@ -57,13 +59,13 @@ export async function openFoundation(options: FoundationOptions): Promise<Founda
   const { id: meshId, ...choice } = config.mesh;
   const chosen = Object.fromEntries(Object.entries({ meshId, ...choice }).filter(([, value]) => value !== undefined));
   const authority = await openAuthority(secrets, { choice: chosen, nowMs: clock.now(), randomBytes });
-  const operator = await openNatsOperator(secrets);
-
+  const own = await openNatsOperator(secrets);
   const nats =
-    config.nats.servers === undefined
-      ? await startOwnNats(options, authority, operator)
-      : await useNats(config, authority);
+    config.nats.servers === undefined ? await startOwnNats(options, authority, own) : await useNats(config, authority);
+  const external = await openExternal(config);
+  const operator = external ?? own;
   const connections = await openHubConnections({ operator, servers: nats.own, caPem: nats.caPem, log, signal });
+  external?.check(await lookUpAccount(connections.system, external.meshAccount));
   const { replicas } = config.nats;
   const store = await openNatsStateStore({ connection: connections.state, clock, ...(replicas && { replicas }) });
   const crypto = { verify: createVerify(), sha256 };
@@ -99,7 +101,7 @@ interface Nats {
   readonly done: Promise<void>;
 }
 
-async function startOwnNats(options: FoundationOptions, authority: Authority, operator: NatsOperator): Promise<Nats> {
+async function startOwnNats(options: FoundationOptions, authority: Authority, operator: OwnOperator): Promise<Nats> {
   const { config, log, clock, random, searchPath, signal } = options;
   const binary = await findNatsServer({ given: config.nats.binary, searchPath });
   const directory = join(config.dir, "nats");
@@ -142,6 +144,17 @@ async function useNats({ nats }: HubConfig, { ca }: Authority): Promise<Nats> {
   const { servers = [], caFile } = nats;
   const caPem = caFile === undefined ? ca.certificatePem : await readFile(caFile, "utf8");
   return { own: servers, advertised: servers, caPem, done: Promise.resolve() };
+}
+
+async function openExternal({ nats: { account } }: HubConfig): Promise<ExternalOperator | undefined> {
+  if (account === undefined) return undefined;
+  const read = async (file: string) => new Secret(await readFile(file));
+  return openExternalOperator({
+    account: account.id,
+    accountSeed: await read(account.seedFile),
+    operatorSeed: await read(account.operatorSeedFile),
+    systemCreds: await read(account.systemCredsFile),
+  });
 }
 
 function reportIncident(log: Logger, incident: MapIncident): void {

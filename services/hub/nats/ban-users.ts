@@ -1,18 +1,24 @@
 /**
- * @module Banned NATS users: kept in the registry for ever, told to the servers until they know.
+ * @module Banned NATS users: kept in the registry for ever, told to the servers for as long as they could come.
  *
- * The server closes the connection of a user that the account's token revokes. The token is made anew from all bans, so
- * telling it twice, or by two hubs, is the same as once.
+ * The server refuses a user that the account's token names, and closes its connection. What is to be told is compared
+ * with what the server holds and told until it is so: a restarted server, another hub's ban or a lost answer need no code
+ * of their own.
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { SpanwireError } from "@spanwire/core/errors";
 import type { Clock } from "@spanwire/core/time";
+import { decodeNatsJwt, type NatsClaims } from "@spanwire/runtime/crypto/nats-jwt";
+import { createVerify } from "@spanwire/runtime/crypto/verify";
+import { GATEWAY_LIFETIME_MS } from "../authority/ca.ts";
+import { createInTurn } from "../registration/in-turn.ts";
 import type { RegistryBucket } from "../state/port.ts";
+import { refusesExactly } from "./account-token.ts";
 import type { NatsOperator } from "./operator.ts";
 
 export interface Bans {
   isBanned(nkey: string): boolean;
-  /** Bans the user for ever and returns when the server has been told; its connection is closed then. Idempotent. */
+  /** Bans the user for ever and returns when the server refuses it; its connection is closed then. Idempotent. */
   ban(nkey: string): Promise<void>;
   /** Resolves when the signal has aborted. */
   readonly done: Promise<void>;
@@ -21,53 +27,74 @@ export interface Bans {
 export interface BanOptions {
   readonly registry: RegistryBucket;
   readonly operator: NatsOperator;
-  /** As the system user; undefined where somebody else manages the accounts (said in the README). */
-  readonly system: NatsConnection | undefined;
+  /** As the system user. */
+  readonly system: NatsConnection;
   readonly clock: Clock;
   readonly onFailure: (error: unknown) => void;
   readonly signal: AbortSignal;
 }
 
 const PREFIX = "ban.";
-const PUSH_SUBJECT = "$SYS.REQ.CLAIMS.UPDATE";
-const PUSH_TIMEOUT_MS = 5_000;
+const UPDATE_SUBJECT = "$SYS.REQ.CLAIMS.UPDATE";
+const TIMEOUT_MS = 5_000;
 const RETRY_MS = 1_000;
-/** Tokens issued before it are refused: the year 2100. */
-const FOR_EVER_MS = 4_102_444_800_000;
+/** In case everything else was missed. */
+const CHECK_MS = 10_000;
+/** Of several hubs that tell at the same time, the last one's word stays: the others look, and tell again. */
+const ATTEMPTS = 10;
+/** Longer than any token lives: naming a user beyond that would only make the account's token grow for ever. */
+const TOLD_FOR_MS = 7 * GATEWAY_LIFETIME_MS;
 
 /** Reads the bans, tells them, and follows those that other hubs write. Returns when the server has been told once. */
 export async function followBans(options: BanOptions): Promise<Bans> {
-  const { registry, clock, onFailure, signal } = options;
+  const { registry, system, clock, signal } = options;
   const banned = new Map<string, number>();
+  const inTurn = createInTurn();
+  const telling = () => inTurn(() => tell(options, banned));
   for (const { key, bytes } of await registry.list(PREFIX)) banned.set(nkeyOf(key), readTime(bytes));
-  await push(options, banned);
+  await telling();
   return {
     isBanned: (nkey) => banned.has(nkey),
     async ban(nkey) {
       if (!banned.has(nkey)) {
         const nowMs = clock.now();
-        await registry.create(`${PREFIX}${nkey}`, new TextEncoder().encode(String(nowMs)));
+        await keep(registry, nkey, nowMs);
         banned.set(nkey, nowMs);
       }
-      await push(options, banned);
+      await telling();
     },
-    done: follow(),
+    done: Promise.all([follow, tellReconnected, check].map((step) => repeat(options, step))).then(() => undefined),
   };
 
   async function follow(): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        for await (const event of registry.watch({ prefix: PREFIX, signal })) {
-          if (event.kind !== "put" || banned.has(nkeyOf(event.entry.key))) continue;
-          banned.set(nkeyOf(event.entry.key), readTime(event.entry.bytes));
-          await push(options, banned);
-        }
-      } catch (error) {
-        if (signal.aborted) return;
-        onFailure(error);
-        await clock.sleep(RETRY_MS, signal).catch(() => undefined);
+    const found = new Set<string>();
+    for await (const event of registry.watch({ prefix: PREFIX, signal })) {
+      if (event.kind === "put") {
+        const nkey = nkeyOf(event.entry.key);
+        found.add(nkey);
+        banned.set(nkey, readTime(event.entry.bytes));
+        await telling();
+      } else if (event.kind === "current") {
+        // A registry that was rolled back has lost bans that we know.
+        for (const [nkey, atMs] of banned) if (!found.has(nkey)) await keep(registry, nkey, atMs);
       }
     }
+  }
+
+  async function tellReconnected(): Promise<void> {
+    const statuses = system.status()[Symbol.asyncIterator]();
+    const end = () => void statuses.return?.();
+    signal.addEventListener("abort", end, { once: true });
+    for (let next = await statuses.next(); next.done !== true; next = await statuses.next()) {
+      if (next.value.type === "reconnect") await telling();
+    }
+    signal.removeEventListener("abort", end);
+    if (system.isClosed()) await clock.sleep(CHECK_MS, signal);
+  }
+
+  async function check(): Promise<void> {
+    await clock.sleep(CHECK_MS, signal);
+    await telling();
   }
 }
 
@@ -76,18 +103,59 @@ export async function isBannedInStore(registry: RegistryBucket, nkey: string): P
   return (await registry.get(`${PREFIX}${nkey}`)) !== undefined;
 }
 
-async function push({ operator, system, clock }: BanOptions, banned: ReadonlyMap<string, number>): Promise<void> {
-  if (system === undefined || banned.size === 0) return;
-  const nowMs = clock.now();
-  const revocations = new Map([...banned.keys()].map((nkey) => [nkey, FOR_EVER_MS]));
-  const token = operator.meshAccountJwt({ nowMs, revocations });
-  const answer = await system.request(PUSH_SUBJECT, token, { timeout: PUSH_TIMEOUT_MS });
+async function repeat({ clock, onFailure, signal }: BanOptions, step: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await step();
+    } catch (error) {
+      if (signal.aborted) return;
+      onFailure(error);
+      await clock.sleep(RETRY_MS, signal).catch(() => undefined);
+    }
+  }
+}
+
+async function keep(registry: RegistryBucket, nkey: string, atMs: number): Promise<void> {
+  await registry.create(`${PREFIX}${nkey}`, new TextEncoder().encode(String(atMs)));
+}
+
+async function tell({ operator, system, clock }: BanOptions, banned: ReadonlyMap<string, number>): Promise<void> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const nowMs = clock.now();
+    const recent = [...banned].filter(([, atMs]) => atMs > nowMs - TOLD_FOR_MS);
+    const nkeys = new Set(recent.map(([nkey]) => nkey));
+    const present = await lookUpAccount(system, operator.meshAccount);
+    if (refusesExactly(present, nkeys)) return;
+    await updateAccount(system, operator.refuseUsers(present, nkeys, nowMs));
+  }
+  throw new SpanwireError("unavailable", "ban users: the server does not keep the account as it is told");
+}
+
+/** The account's token as the server holds it. */
+export async function lookUpAccount(system: NatsConnection, account: string): Promise<NatsClaims> {
+  const subject = `$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`;
+  const token = (await request(system, subject, "")).string();
+  if (token === "") {
+    const message = `nats account ${account}: the server does not know it; its resolver must be of type full`;
+    throw new SpanwireError("invalid", message, { reason: "NATS_ACCOUNT_UNKNOWN" });
+  }
+  return decodeNatsJwt(token, createVerify());
+}
+
+async function updateAccount(system: NatsConnection, token: string): Promise<void> {
+  const answer = await request(system, UPDATE_SUBJECT, token);
   const { error, data } = answer.json<{ error?: { description?: string }; data?: { code?: number } }>();
-  if (error !== undefined || data?.code !== 200) {
-    throw new SpanwireError(
-      "unavailable",
-      `ban users: the server refused the account: ${error?.description ?? "no reason"}`,
-    );
+  if (error === undefined && data?.code === 200) return;
+  const why = error?.description ?? "it gives no reason";
+  throw new SpanwireError("unavailable", `ban users: the server refuses the account's token: ${why}`);
+}
+
+async function request(system: NatsConnection, subject: string, payload: string) {
+  try {
+    return await system.request(subject, payload, { timeout: TIMEOUT_MS });
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new SpanwireError("unavailable", `ban users: no answer on ${subject}: ${why}`, { cause });
   }
 }
 

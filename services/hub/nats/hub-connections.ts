@@ -1,10 +1,10 @@
 /** @module The hub's three NATS connections: one user writes state, one answers agents, one manages accounts. */
-import type { NatsConnection } from "@nats-io/transport-node";
+import type { Authenticator, NatsConnection } from "@nats-io/transport-node";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { createNkeyPair } from "@spanwire/runtime/crypto/nkey";
 import { generateSigningKey } from "@spanwire/runtime/crypto/signing-key";
 import type { Logger } from "@spanwire/runtime/log/logger";
-import { jwtAuthenticator } from "@spanwire/runtime/nats/authenticator";
+import { credsAuthenticator, jwtAuthenticator } from "@spanwire/runtime/nats/authenticator";
 import { connectNats } from "@spanwire/runtime/nats/connect";
 import type { HubRole, NatsOperator } from "./operator.ts";
 
@@ -36,17 +36,23 @@ export async function openHubConnections(options: HubConnectionOptions): Promise
 }
 
 function open(role: HubRole, { operator, servers, caPem, log, signal }: HubConnectionOptions): Promise<NatsConnection> {
+  const { systemCreds } = operator;
+  return connectNats({
+    servers,
+    name: `hub-${role}`,
+    ...(caPem === undefined ? {} : { tls: { caPem } }),
+    authenticator:
+      role === "system" && systemCreds !== undefined ? credsAuthenticator(systemCreds) : ownUser(role, operator),
+    log: log.child({ user: role }),
+    signal,
+  });
+}
+
+function ownUser(role: HubRole, operator: NatsOperator): Authenticator {
   const user = createNkeyPair("user", generateSigningKey().privateKey);
   const jwt = () => {
     const nowMs = systemClock.now();
     return operator.hubUserJwt(role, { nkey: user.publicKey, nowMs, expiresAtMs: nowMs + USER_LIFETIME_MS });
   };
-  return connectNats({
-    servers,
-    name: `hub-${role}`,
-    ...(caPem === undefined ? {} : { tls: { caPem } }),
-    authenticator: jwtAuthenticator({ jwt, user }),
-    log: log.child({ user: role }),
-    signal,
-  });
+  return jwtAuthenticator({ jwt, user });
 }

@@ -19,7 +19,7 @@ import type { StateStore } from "../state/port.ts";
 import { by, followMap, root } from "../state/testing.ts";
 import { type Bans, followBans } from "./ban-users.ts";
 import { type HubConnections, openHubConnections } from "./hub-connections.ts";
-import { type NatsOperator, openNatsOperator } from "./operator.ts";
+import { type OwnOperator, openNatsOperator } from "./operator.ts";
 import { renderServerConfig } from "./server-config.ts";
 
 const EU: GatewayRef = { clusterId: "eu", ordinal: 0 };
@@ -27,7 +27,7 @@ const HOUR_MS = 3_600_000;
 const log = createRecordingLog();
 
 let directory: string;
-let operator: NatsOperator;
+let operator: OwnOperator;
 let url: string;
 let hub: HubConnections;
 let store: StateStore;

@@ -6,18 +6,20 @@ import {
   encodeUserJwt,
   type NatsPermissions,
 } from "@spanwire/runtime/crypto/nats-claims";
+import type { NatsCreds } from "@spanwire/runtime/crypto/nats-creds";
+import type { NatsClaims } from "@spanwire/runtime/crypto/nats-jwt";
 import { createNkeyPair, type NkeyKind, type NkeyPair } from "@spanwire/runtime/crypto/nkey";
 import { generateSigningKey } from "@spanwire/runtime/crypto/signing-key";
 import { ensureSecret, type SecretStore } from "../secrets/port.ts";
+import { refuseUsers } from "./account-token.ts";
 
 export interface NatsOperator {
-  /** Public nkeys. */
-  readonly systemAccount: string;
+  /** Public nkey of the mesh's account. */
   readonly meshAccount: string;
-  readonly operatorJwt: string;
-  readonly systemAccountJwt: string;
-  /** The account of the mesh; users by public key whose tokens up to a time are refused. */
-  meshAccountJwt(options: { readonly nowMs: number; readonly revocations: ReadonlyMap<string, number> }): string;
+  /** For the hub's system connection, where the hub may not issue its user; undefined where it may. */
+  readonly systemCreds: NatsCreds | undefined;
+  /** The account's present token, changed so that it refuses these users and signed anew. */
+  refuseUsers(present: NatsClaims, nkeys: ReadonlySet<string>, nowMs: number): string;
   /** For one of the hub's own connections. */
   hubUserJwt(
     role: HubRole,
@@ -30,18 +32,33 @@ export interface NatsOperator {
   ): string;
 }
 
+/** One whose keys are all ours: that of an embedded server, or of one that was set up with them. */
+export interface OwnOperator extends NatsOperator {
+  /** Public nkey. */
+  readonly systemAccount: string;
+  readonly operatorJwt: string;
+  readonly systemAccountJwt: string;
+  /** The account of the mesh as the server begins with it. */
+  readonly meshAccountJwt: string;
+}
+
 /** state writes what the hub keeps, answer talks to agents, system tells the server about accounts. */
 export type HubRole = "state" | "answer" | "system";
 
-const HUB_PERMISSIONS: Readonly<Record<HubRole, NatsPermissions>> = {
+export const HUB_PERMISSIONS: Readonly<Record<HubRole, NatsPermissions>> = {
   state: {
     publish: ["$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$KV.>", HEAD_SUBJECT],
     subscribe: ["_INBOX.>"],
   },
   answer: ANSWER_PERMISSIONS,
   system: {
-    publish: ["$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.SERVER.PING.CONNZ"],
-    subscribe: ["_INBOX.>", "$SYS.ACCOUNT.*.DISCONNECT"],
+    publish: [
+      "$SYS.REQ.CLAIMS.UPDATE",
+      "$SYS.REQ.ACCOUNT.*.CLAIMS.LOOKUP",
+      "$SYS.REQ.SERVER.PING.CONNZ",
+      "$SYS.REQ.SERVER.PING.JSZ",
+    ],
+    subscribe: ["_INBOX.>", "$SYS.ACCOUNT.*.CONNECT", "$SYS.ACCOUNT.*.DISCONNECT"],
   },
 };
 
@@ -51,7 +68,7 @@ const AGENT_LIMITS = { subscriptions: 64, payloadBytes: 128 * 1024 };
 const EPOCH_MS = 1_000;
 
 /** Opens the operator; several hubs with one secret store open the same one. */
-export async function openNatsOperator(secrets: SecretStore): Promise<NatsOperator> {
+export async function openNatsOperator(secrets: SecretStore): Promise<OwnOperator> {
   const [operator, system, mesh, signing] = await Promise.all([
     openKey(secrets, "operator", "nats-operator"),
     openKey(secrets, "account", "nats-system-account"),
@@ -67,31 +84,39 @@ export async function openNatsOperator(secrets: SecretStore): Promise<NatsOperat
       operator,
     ),
     systemAccountJwt: encodeAccountJwt({ subject: system.publicKey, name: "SYS", nowMs: EPOCH_MS }, operator),
-    meshAccountJwt: ({ nowMs, revocations }) =>
-      encodeAccountJwt(
-        {
-          subject: mesh.publicKey,
-          name: "MESH",
-          nowMs,
-          signingKeys: [signing.publicKey],
-          revocations,
-          jetStream: "unlimited",
-        },
-        operator,
-      ),
+    meshAccountJwt: encodeAccountJwt(
+      {
+        subject: mesh.publicKey,
+        name: "MESH",
+        nowMs: EPOCH_MS,
+        signingKeys: [signing.publicKey],
+        jetStream: "unlimited",
+      },
+      operator,
+    ),
+    systemCreds: undefined,
+    refuseUsers: (present, nkeys, nowMs) => refuseUsers(present, nkeys, { nowMs, operator }),
     hubUserJwt: (role, { nkey, ...times }) => {
       const options = { subject: nkey, name: `hub-${role}`, permissions: HUB_PERMISSIONS[role], ...times };
       return role === "system" ? encodeUserJwt(options, system) : encodeUserJwt({ ...options, issuerAccount }, signing);
     },
-    agentUserJwt: (gateway, { nkey, ...times }) => {
-      const name = `${gateway.clusterId}.${gateway.ordinal}`;
-      const permissions = agentPermissions(gateway);
-      return encodeUserJwt(
-        { subject: nkey, name, permissions, issuerAccount, limits: AGENT_LIMITS, ...times },
-        signing,
-      );
-    },
+    agentUserJwt: (gateway, options) => issueAgentUser(gateway, { ...options, issuerAccount, signing }),
   };
+}
+
+export interface AgentUserOptions {
+  readonly nkey: string;
+  readonly nowMs: number;
+  readonly expiresAtMs: number;
+  /** The account where `signing` is one of its signing keys. */
+  readonly issuerAccount?: string;
+  readonly signing: NkeyPair;
+}
+
+export function issueAgentUser(gateway: GatewayRef, { nkey, signing, ...options }: AgentUserOptions): string {
+  const name = `${gateway.clusterId}.${gateway.ordinal}`;
+  const user = { subject: nkey, name, permissions: agentPermissions(gateway), limits: AGENT_LIMITS };
+  return encodeUserJwt({ ...user, ...options }, signing);
 }
 
 async function openKey(secrets: SecretStore, kind: NkeyKind, name: string): Promise<NkeyPair> {

@@ -1,8 +1,8 @@
 /** @module The configuration of the embedded nats-server. Pure. */
-import type { NatsOperator } from "./operator.ts";
+import type { OwnOperator } from "./operator.ts";
 
 export interface ServerConfigOptions {
-  readonly operator: NatsOperator;
+  readonly operator: OwnOperator;
   /** Address and port to listen on; port -1 takes any free one. */
   readonly host: string;
   readonly port: number;
@@ -12,11 +12,8 @@ export interface ServerConfigOptions {
   readonly tls: { readonly certificateFile: string; readonly keyFile: string } | undefined;
 }
 
-const FIRST_MS = 1_000;
-
 /** Renders the file. The accounts in it are where the server begins; newer ones that were pushed to it stay. */
 export function renderServerConfig({ operator, host, port, directory, tls }: ServerConfigOptions): string {
-  const meshAccountJwt = operator.meshAccountJwt({ nowMs: FIRST_MS, revocations: new Map() });
   return [
     "server_name: spanwire",
     `listen: ${quote(`${host}:${port}`)}`,
@@ -25,7 +22,7 @@ export function renderServerConfig({ operator, host, port, directory, tls }: Ser
     `resolver { type: full, dir: ${quote(`${directory}/accounts`)}, allow_delete: false }`,
     "resolver_preload {",
     `  ${operator.systemAccount}: ${operator.systemAccountJwt}`,
-    `  ${operator.meshAccount}: ${meshAccountJwt}`,
+    `  ${operator.meshAccount}: ${operator.meshAccountJwt}`,
     "}",
     // Each acknowledged write is on the disk: the default loses some at a power cut.
     `jetstream { store_dir: ${quote(`${directory}/jetstream`)}, sync_interval: always }`,

@@ -26,7 +26,7 @@ export interface Leadership {
   readonly done: Promise<void>;
 }
 
-const LEASE_KEY = "leader";
+export const LEASE_KEY = "leader";
 const RENEW_MS = 1_000;
 const GIVE_UP_MS = 2_500;
 const WATCH_MS = 500;
