@@ -24,6 +24,8 @@ export interface MeshFacts {
   readonly reportOf: (gateway: GatewayRef) => GatewayReport;
   /** Since when reports are heard. */
   readonly sinceMs: number;
+  /** When the connection of this NATS user ended, while it has no other; undefined also where that is not known. */
+  readonly goneAtMs: (nkey: string) => number | undefined;
   readonly nowMs: number;
 }
 
@@ -85,8 +87,9 @@ export function findUnreachable(facts: MeshFacts): (GatewayRef & { readonly sinc
   return [...facts.records.admissions.values()].flatMap(({ clusterId, gateways }) => {
     const issuedAt = facts.records.get(clusterKey(clusterId))?.payload.issuedAt;
     const sinceMs = Math.max(facts.sinceMs, issuedAt === undefined ? 0 : timestampMs(issuedAt));
-    return gateways.flatMap(({ ordinal }) => {
-      const unreachable = unreachableSinceMs(facts.reportOf({ clusterId, ordinal }), { nowMs: facts.nowMs, sinceMs });
+    return gateways.flatMap(({ ordinal, nkey }) => {
+      const silence = { nowMs: facts.nowMs, sinceMs, goneAtMs: facts.goneAtMs(nkey) };
+      const unreachable = unreachableSinceMs(facts.reportOf({ clusterId, ordinal }), silence);
       return unreachable === undefined ? [] : [{ clusterId, ordinal, sinceMs: unreachable }];
     });
   });

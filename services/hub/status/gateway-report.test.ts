@@ -73,10 +73,10 @@ test.each([
   { name: "was heard just now", report: { heardAtMs: NOW }, want: undefined },
   { name: "has been silent for as long as allowed", report: { heardAtMs: NOW - SILENCE_MS }, want: undefined },
   { name: "has been silent longer", report: { heardAtMs: NOW - SILENCE_MS - 1 }, want: NOW - SILENCE_MS - 1 },
-  { name: "has lost its connection", report: { heardAtMs: NOW - 9, goneAtMs: NOW - 1 }, want: NOW - 1 },
-  { name: "is back", report: { heardAtMs: NOW, goneAtMs: NOW - 1 }, want: undefined },
+  { name: "has lost its connection", report: { heardAtMs: NOW - 9 }, goneAtMs: NOW - 1, want: NOW - 1 },
+  { name: "is back", report: { heardAtMs: NOW }, goneAtMs: NOW - 1, want: undefined },
   { name: "never spoke, and could not have", report: {}, sinceMs: NOW - SILENCE_MS, want: undefined },
   { name: "never spoke", report: {}, sinceMs: NOW - SILENCE_MS - 1, want: NOW - SILENCE_MS - 1 },
-])("a gateway that $name: unreachable since $want", ({ report, sinceMs = 0, want }) => {
-  expect(unreachableSinceMs({ ...NOTHING_HEARD, ...report }, { nowMs: NOW, sinceMs })).toBe(want);
+])("a gateway that $name: unreachable since $want", ({ report, sinceMs = 0, goneAtMs, want }) => {
+  expect(unreachableSinceMs({ ...NOTHING_HEARD, ...report }, { nowMs: NOW, sinceMs, goneAtMs })).toBe(want);
 });

@@ -8,8 +8,6 @@ import type { Acknowledgement } from "@spanwire/proto/record";
 export interface GatewayReport {
   /** By the hub's clock; undefined before the first report. */
   readonly heardAtMs: number | undefined;
-  /** When its NATS connection ended, if that is the last that is known of it. */
-  readonly goneAtMs: number | undefined;
   readonly status: GatewayStatus | undefined;
   readonly acknowledged: Acknowledged | undefined;
   /** Ended peers that its kernel dump showed absent: "key incarnation.generation" -> when, by its own clock. */
@@ -31,7 +29,6 @@ export interface EndedRecord extends Order {
 
 export const NOTHING_HEARD: GatewayReport = {
   heardAtMs: undefined,
-  goneAtMs: undefined,
   status: undefined,
   acknowledged: undefined,
   absences: new Map(),
@@ -67,14 +64,17 @@ export function absentSinceMs(report: GatewayReport, incarnation: bigint, ended:
   return isApplied && appliedAt !== undefined ? timestampMs(appliedAt) : undefined;
 }
 
-/**
- * Since when nothing is heard from a gateway, or undefined while it is reachable. One that never said anything has the
- * time of a silence from `sinceMs` on: since when somebody would have heard it.
- */
-export function unreachableSinceMs(
-  { heardAtMs, goneAtMs }: GatewayReport,
-  { nowMs, sinceMs }: { readonly nowMs: number; readonly sinceMs: number },
-): number | undefined {
+export interface Silence {
+  readonly nowMs: number;
+  /** Since when somebody would have heard it, if it had said anything. */
+  readonly sinceMs: number;
+  /** When its connection ended, while it has no other. */
+  readonly goneAtMs: number | undefined;
+}
+
+/** Since when nothing is heard from a gateway, or undefined while it is reachable. */
+export function unreachableSinceMs({ heardAtMs }: GatewayReport, silence: Silence): number | undefined {
+  const { nowMs, sinceMs, goneAtMs } = silence;
   if (goneAtMs !== undefined && goneAtMs >= (heardAtMs ?? 0)) return goneAtMs;
   const lastMs = heardAtMs ?? sinceMs;
   return nowMs - lastMs > SILENCE_MS ? lastMs : undefined;

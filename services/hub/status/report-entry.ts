@@ -1,8 +1,7 @@
 /** @module One report as the status bucket keeps it: when the hub received it, then the bytes as they came. */
 import type { GatewayRef } from "@spanwire/core/subjects";
 
-/** `gone` is the hub's own note that the gateway's NATS connection ended; its bytes are empty. */
-export type ReportKind = "status" | "applied" | "gone";
+export type ReportKind = "status" | "applied";
 
 export interface ReportEntry {
   readonly gateway: GatewayRef;
@@ -12,7 +11,7 @@ export interface ReportEntry {
 }
 
 const TIME_BYTES = 8;
-const KEY = /^(status|applied|gone)\.([a-z0-9-]+)\.(\d{1,2})$/;
+const KEY = /^(status|applied)\.([a-z0-9-]+)\.(\d{1,2})$/;
 
 export function reportKey({ kind, gateway }: Pick<ReportEntry, "kind" | "gateway">): string {
   return `${kind}.${gateway.clusterId}.${gateway.ordinal}`;
@@ -35,5 +34,5 @@ export function decodeReport(key: string, stored: Uint8Array): ReportEntry | und
 }
 
 function isKind(text: string | undefined): text is ReportKind {
-  return text === "status" || text === "applied" || text === "gone";
+  return text === "status" || text === "applied";
 }

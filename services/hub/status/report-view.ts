@@ -59,7 +59,6 @@ export function followReports(options: ReportViewOptions): ReportView {
 
 function withEntry(report: GatewayReport, entry: ReportEntry, records: RecordMap): GatewayReport {
   const { kind, receivedAtMs } = entry;
-  if (kind === "gone") return { ...report, goneAtMs: receivedAtMs };
   const heard = { ...report, heardAtMs: Math.max(report.heardAtMs ?? 0, receivedAtMs) };
   if (kind === "status") return { ...heard, status: openStatus(entry.bytes) ?? report.status };
   const acknowledged = openAcknowledgement(entry, records);

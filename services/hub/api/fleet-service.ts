@@ -1,0 +1,35 @@
+/** @module FleetService: what operators may ask and do. */
+import { FleetService } from "@spanwire/proto/fleet";
+import { type BoundService, bindService } from "@spanwire/runtime/grpc/handlers";
+import type { EndOptions } from "../registration/end-gateways.ts";
+import type { TokenFrame } from "../registration/tokens.ts";
+import type { Connections } from "../status/connections.ts";
+import type { ReportView } from "../status/report-view.ts";
+import { clusterHandlers } from "./clusters.ts";
+import { exportHandlers } from "./export.ts";
+import { linkPolicyHandlers } from "./link-policy.ts";
+import { statusHandlers } from "./status.ts";
+import { tokenHandlers } from "./tokens.ts";
+
+export interface FleetOptions extends EndOptions {
+  readonly reports: ReportView;
+  /** Whose connections to NATS have ended. */
+  readonly gateways: Pick<Connections, "goneAtMs" | "changes">;
+  /** What every join token says of this hub. */
+  readonly frame: TokenFrame;
+  readonly version: string;
+  readonly natsVersion: () => string;
+  readonly isLeader: () => boolean;
+}
+
+export function createFleetService(options: FleetOptions): BoundService {
+  const { version, natsVersion, meshId, isLeader } = options;
+  return bindService(FleetService, {
+    getVersion: async () => ({ version, natsVersion: natsVersion(), meshId, leader: isLeader() }),
+    ...tokenHandlers(options),
+    ...clusterHandlers(options),
+    ...linkPolicyHandlers(options),
+    ...statusHandlers(options),
+    ...exportHandlers(options),
+  });
+}

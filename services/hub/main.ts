@@ -1,0 +1,230 @@
+/** @module The hub as a process: opens its foundation, serves two ports, answers agents, and leads when it is its turn. */
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { VERSION } from "@spanwire/core/version";
+import { systemClock } from "@spanwire/runtime/clock/system-clock";
+import { randomBytes, systemRandom } from "@spanwire/runtime/crypto/random";
+import { sha256 } from "@spanwire/runtime/crypto/sha256";
+import { createVerify } from "@spanwire/runtime/crypto/verify";
+import { createRequestValidator } from "@spanwire/runtime/grpc/request-validator";
+import type { RunningServer } from "@spanwire/runtime/grpc/serve";
+import { createChecks } from "@spanwire/runtime/health/checks";
+import { serveHealth } from "@spanwire/runtime/health/serve-health";
+import type { Logger } from "@spanwire/runtime/log/logger";
+import { createMetrics, type Metrics } from "@spanwire/runtime/metrics/create-metrics";
+import { createCounter } from "@spanwire/runtime/metrics/instruments";
+import { declareProcessMetrics } from "@spanwire/runtime/metrics/process-metrics";
+import { startTracing } from "@spanwire/runtime/tracing/start-tracing";
+import { createFleetService } from "./api/fleet-service.ts";
+import { meshFacts } from "./api/mesh-facts.ts";
+import type { HubConfig } from "./config.ts";
+import { answerAgents } from "./distribution/answer.ts";
+import { type Foundation, openFoundation } from "./foundation.ts";
+import { createGatewayUsers } from "./nats/gateway-users.ts";
+import { writeOperatorAccess } from "./operator-access.ts";
+import { lead } from "./planning/lead.ts";
+import { createAdmissionWriter } from "./registration/admission-writer.ts";
+import { ensureNonceKey } from "./registration/nonce-key.ts";
+import { createRegistrationService } from "./registration/registration-service.ts";
+import { servePort } from "./serve-port.ts";
+import { startLeadership } from "./state/leader.ts";
+import type { HubMap } from "./state/mesh-view.ts";
+import { followConnections } from "./status/connections.ts";
+import { declareMeshMetrics } from "./status/declare-metrics.ts";
+import { followReports } from "./status/report-view.ts";
+import { createReportTaker } from "./status/take-reports.ts";
+
+export interface HubOptions {
+  readonly log: Logger;
+  /** $PATH, for the nats-server. */
+  readonly searchPath: string;
+  /** Ends the hub: calls under way are finished, then NATS is stopped. */
+  readonly signal: AbortSignal;
+  /** Called once both ports take calls. */
+  readonly onReady?: (ready: HubReady) => void;
+}
+
+export interface HubReady {
+  readonly meshId: string;
+  readonly registrationAddress: string;
+  readonly fleetAddress: string;
+  /** Of probes and metrics; undefined where they are off. */
+  readonly metricsPort: number | undefined;
+  /** The operator's context file for this hub. */
+  readonly contextFile: string;
+}
+
+/** A new admission is good for this long; the leader extends it when half of that is left. */
+export const ADMISSION_LEASE_MS = 90 * 86_400_000;
+
+/** Runs the hub until the signal aborts. Rejects when it cannot start, or when the program is wrong. */
+export async function run(config: HubConfig, { log, searchPath, signal, onReady }: HubOptions): Promise<void> {
+  const [clock, random] = [systemClock, systemRandom];
+  await using open = new AsyncDisposableStack();
+  const metrics = await openTelemetry(config, open);
+  const { meter } = metrics;
+  const foundation = await openBelow(open, signal, (until) =>
+    openFoundation({ config, log, clock, random, searchPath, signal: until }),
+  );
+  const failed = new AbortController();
+  const running = AbortSignal.any([signal, failed.signal]);
+
+  const { authority, operator, store, map, bans, connections } = foundation;
+  const { ca, root, online, mesh } = authority;
+  const { meshId } = mesh;
+  const users = createGatewayUsers({ operator, bans, registry: store.registry, clock });
+  const reports = followReports({ status: store.status, records: map.records, clock, random, log, signal: running });
+  const { system } = connections;
+  const gateways = followConnections({ system, account: operator.meshAccount, clock, signal: running });
+  const base = { store, map, meshId, signers: { root, online }, clock };
+  const writer = createAdmissionWriter(base);
+  const common = { ...base, writer, users };
+  const port = { ca, meshId, advertise: config.advertise, clock, log, meter };
+
+  const registration = await servePort({
+    ...port,
+    callers: "agents",
+    address: { host: config.listen, port: config.registrationPort },
+    service: createRegistrationService({
+      ...common,
+      ca,
+      authorityKey: root.publicKey,
+      nats: { urls: foundation.natsUrls, caPem: foundation.natsCaPem },
+      nonceKey: await ensureNonceKey(store.registry, randomBytes),
+      verify: createVerify(),
+      validate: createRequestValidator(),
+      admissionLeaseMs: ADMISSION_LEASE_MS,
+      limits: { peer: { perSecond: config.limits.callsPerSecond, burst: config.limits.callBurst } },
+    }),
+  });
+  open.defer(() => registration.close());
+  const hubAddress = formatAddress(config.advertise, registration.port);
+
+  const leadership = startLeadership({
+    registry: store.registry,
+    holder: `${hostname()}/${process.pid}`,
+    clock,
+    lead: (leading) =>
+      lead({ ...common, nats: connections.state, leaseMs: ADMISSION_LEASE_MS, log, random, signal: leading }),
+    onFailure: (err) => log.warn({ err }, "the leader's lease cannot be reached"),
+    signal: running,
+  });
+  const isLeader = () => leadership.isLeader;
+  const fleet = await servePort({
+    ...port,
+    callers: "operators",
+    address: { host: config.listen, port: config.fleetPort },
+    service: createFleetService({
+      ...common,
+      reports,
+      gateways,
+      frame: { hubAddress, caSpkiSha256: ca.spkiSha256, authoritySha256: sha256(root.publicKey) },
+      version: VERSION,
+      natsVersion: () => connections.state.info?.version ?? "unknown",
+      isLeader,
+    }),
+  });
+  open.defer(() => fleet.close());
+  declareMeshMetrics(meter, { mesh: () => meshFacts({ map, reports, gateways, clock }), isLeader });
+
+  const answering = answer({ foundation, log, metrics, signal: running });
+  const readiness = followReadiness(map, [registration, fleet], running);
+  const contextFile = join(config.dir, "context.json");
+  const fleetAddress = formatAddress(config.advertise, fleet.port);
+  await writeOperatorAccess({ authority, address: fleetAddress, path: contextFile, clock });
+  const metricsPort = await openHealth(config, { map, metrics, open });
+  open.defer(() => failed.abort());
+  onReady?.({ meshId, registrationAddress: hubAddress, fleetAddress, metricsPort, contextFile });
+  await Promise.all([answering, leadership.done, reports.done, gateways.done, readiness]);
+}
+
+/** Opens what all else stands on: it closes last, so that what is under way can still be stored. */
+async function openBelow(
+  open: AsyncDisposableStack,
+  signal: AbortSignal,
+  openAll: (signal: AbortSignal) => Promise<Foundation>,
+): Promise<Foundation> {
+  const closing = new AbortController();
+  const giveUp = () => closing.abort(signal.reason);
+  signal.addEventListener("abort", giveUp, { once: true });
+  signal.throwIfAborted();
+  try {
+    const foundation = await openAll(closing.signal);
+    open.defer(async () => {
+      closing.abort();
+      await foundation.done;
+    });
+    return foundation;
+  } catch (error) {
+    closing.abort();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+  }
+}
+
+async function openTelemetry(config: HubConfig, open: AsyncDisposableStack): Promise<Metrics> {
+  const { metricsPort, tracesEndpoint: endpoint } = config;
+  if (endpoint !== undefined) {
+    const tracing = await startTracing({ endpoint, serviceName: "spanwire-hub" });
+    open.defer(() => tracing.close());
+  }
+  const metrics = await createMetrics({ enabled: metricsPort !== undefined });
+  open.defer(() => metrics.close());
+  const process = declareProcessMetrics(metrics.meter);
+  open.defer(() => process.close());
+  return metrics;
+}
+
+interface AnswerOptions {
+  readonly foundation: Foundation;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly signal: AbortSignal;
+}
+
+function answer({ foundation, log, metrics: { meter }, signal }: AnswerOptions): Promise<void> {
+  const { connections, map, store } = foundation;
+  const dropped = createCounter(meter, {
+    name: "spanwire_agent_messages_dropped",
+    help: "Messages of agents that were not answered, by reason",
+    labels: ["reason"],
+  });
+  return answerAgents({
+    nats: connections.answer,
+    map,
+    bucket: store.map,
+    clock: systemClock,
+    onReport: createReportTaker({ status: store.status, map, clock: systemClock, log, meter }),
+    onDropped({ subject, reason, error }) {
+      dropped.add({ reason });
+      log.debug({ subject, reason, err: error }, "message of an agent dropped");
+    },
+    signal,
+  });
+}
+
+/** What the health services answer: whether this hub can be used now. */
+async function followReadiness(map: HubMap, servers: readonly RunningServer[], signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const { version } = map.changes;
+    for (const server of servers) server.setServing(map.isCurrent);
+    await map.changes.after(version, signal).catch(() => {});
+  }
+}
+
+async function openHealth(
+  { listen: host, metricsPort: port }: HubConfig,
+  { map, metrics, open }: { readonly map: HubMap; readonly metrics: Metrics; readonly open: AsyncDisposableStack },
+): Promise<number | undefined> {
+  if (port === undefined) return undefined;
+  const ready = createChecks();
+  ready.add("map", () => (map.isCurrent ? undefined : "the store cannot be reached"));
+  const health = await serveHealth({ address: { host, port }, live: createChecks(), ready, metrics });
+  open.defer(() => health.close());
+  return health.port;
+}
+
+function formatAddress(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

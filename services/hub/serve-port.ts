@@ -1,0 +1,48 @@
+/** @module One gRPC port of the hub, with a certificate that is made anew every day. */
+import type { Meter } from "@opentelemetry/api";
+import type { Clock } from "@spanwire/core/time";
+import type { BoundService } from "@spanwire/runtime/grpc/handlers";
+import { measureCalls } from "@spanwire/runtime/grpc/measure-calls";
+import { type RunningServer, serve } from "@spanwire/runtime/grpc/serve";
+import { createServerTls } from "@spanwire/runtime/grpc/server-tls";
+import type { Logger } from "@spanwire/runtime/log/logger";
+import { authorizeOperators } from "./api/authorize.ts";
+import { type CertificateAuthority, SERVER_LIFETIME_MS } from "./authority/ca.ts";
+
+export interface PortOptions {
+  readonly ca: CertificateAuthority;
+  readonly meshId: string;
+  readonly address: { readonly host: string; readonly port: number };
+  /** The name or address that callers use. */
+  readonly advertise: string;
+  readonly service: BoundService;
+  /** `operators` must show a certificate of ours; `agents` need none (decisions/0001-two-listeners.md). */
+  readonly callers: "agents" | "operators";
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly meter: Meter;
+}
+
+const RENEW_MS = 86_400_000;
+const ANY = new Set(["0.0.0.0", "::"]);
+
+export async function servePort(options: PortOptions): Promise<RunningServer> {
+  const { ca, meshId, address, advertise, service, callers, clock, log, meter } = options;
+  const forOperators = callers === "operators";
+  const hosts = [...new Set([advertise, address.host, "127.0.0.1", "localhost"])].filter((host) => !ANY.has(host));
+  const material = () => ({
+    certificate: ca.issueServer({ hosts, nowMs: clock.now(), lifetimeMs: SERVER_LIFETIME_MS }),
+    ...(forOperators ? { clientCaPem: ca.certificatePem } : {}),
+  });
+  const tls = createServerTls(material());
+  const interceptors = [measureCalls(meter), ...(forOperators ? [authorizeOperators(meshId)] : [])];
+  const server = await serve({ services: [service], tls, address, log, interceptors });
+  const renewal = setInterval(() => tls.replace(material()), RENEW_MS).unref();
+  return {
+    ...server,
+    async close(graceMs) {
+      clearInterval(renewal);
+      await server.close(graceMs);
+    },
+  };
+}
