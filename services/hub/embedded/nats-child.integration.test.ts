@@ -48,6 +48,14 @@ test("replaces the server that a killed hub has left behind", async () => {
   expect(isAlive(await pid())).toBe(true);
 });
 
+test("a second hub in the same directory is refused, and leaves the first one's server alone", async () => {
+  await start(LISTEN);
+  const running = await pid();
+  await expect(start(LISTEN)).rejects.toMatchObject({ reason: "ALREADY_RUNNING" });
+  expect(isAlive(running)).toBe(true);
+  expect(await pid()).toBe(running);
+});
+
 test("says what the server said when it does not come up", async () => {
   await expect(start("listen: nonsense {")).rejects.toThrow(/not up; it said: .*nonsense|not up; it said: .*parse/i);
 });

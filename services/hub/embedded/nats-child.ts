@@ -11,6 +11,7 @@ import { SpanwireError } from "@spanwire/core/errors";
 import type { Clock, Random } from "@spanwire/core/time";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { fullJitterMs } from "@spanwire/runtime/loop/backoff";
+import { lockDirectory } from "./lock-directory.ts";
 
 export interface NatsChildOptions {
   /** Path of nats-server. */
@@ -38,11 +39,21 @@ const LAST_WORDS = 8;
 const BACKOFF = { baseMs: 200, capMs: 5_000 };
 export const PID_FILE = "nats-server.pid";
 
-/** Starts the server and returns when it takes clients; rejects with its last words when it does not come up. */
+/**
+ * Starts the server and returns when it takes clients. Rejects with its last words when it does not come up, and with
+ * `ALREADY_RUNNING` when another hub runs one in the same directory.
+ */
 export async function startNatsChild(options: NatsChildOptions): Promise<NatsChild> {
-  await stopLeftover(options);
-  const first = await start(options);
-  return { url: first.url, done: watch(options, first.process) };
+  // Before anything is stopped as a leftover: it might be the server of a hub that lives.
+  const lock = await lockDirectory(dirname(options.configFile));
+  try {
+    await stopLeftover(options);
+    const first = await start(options);
+    return { url: first.url, done: watch(options, first.process).finally(() => lock[Symbol.asyncDispose]()) };
+  } catch (error) {
+    await lock[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
 async function watch(options: NatsChildOptions, first: ChildProcess): Promise<void> {
