@@ -1,8 +1,11 @@
 /** @module The tree of commands. */
 import { Command } from "commander";
+import { agentCommand } from "./commands/agent.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
+import { hubCommand, upCommand } from "./commands/hub.ts";
 import { linkCommand } from "./commands/link.ts";
+import { applyCommand, diffCommand, getCommand } from "./commands/mesh-file.ts";
 import { planCommand } from "./commands/plan.ts";
 import { statusCommand } from "./commands/status.ts";
 import { tokenCommand } from "./commands/token.ts";
@@ -19,11 +22,17 @@ export function createProgram(session: Session): Command {
     .showSuggestionAfterError();
   addGlobalOptions(program);
   for (const command of [
+    upCommand(session),
+    hubCommand(session),
+    agentCommand(session),
     tokenCommand(session),
     clusterCommand(session),
     linkCommand(session),
     statusCommand(session),
     planCommand(session),
+    getCommand(session),
+    diffCommand(session),
+    applyCommand(session),
     versionCommand(session),
     completionCommand(session),
   ]) {

@@ -1,12 +1,12 @@
 /** @module `spanwire version`: of this program and, where it can be reached, of the hub. */
 
 import { toJson } from "@bufbuild/protobuf";
+import { VERSION } from "@spanwire/core/version";
 import { type GetVersionResponse, GetVersionResponseSchema } from "@spanwire/proto/fleet";
 import { Command } from "commander";
 import { stringify } from "yaml";
 import { globalOptions } from "../global-options.ts";
 import { callOptions, type Session } from "../session.ts";
-import { VERSION } from "../version.ts";
 
 export function versionCommand(session: Session): Command {
   return new Command("version")

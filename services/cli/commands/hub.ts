@@ -1,0 +1,90 @@
+/** @module `spanwire up` and `spanwire hub run`: the hub as a process in the foreground. */
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { Command, InvalidArgumentError } from "commander";
+import type { Session } from "../session.ts";
+
+interface HubFlags {
+  readonly config?: string;
+  readonly dir?: string;
+  readonly listen?: string;
+  readonly advertise?: string;
+  readonly registrationPort?: number;
+  readonly fleetPort?: number;
+  readonly metricsPort?: number;
+  readonly natsPort?: number;
+  readonly natsServer?: string;
+  readonly logLevel?: string;
+}
+
+const DEFAULT_DIR = join(homedir(), ".spanwire");
+
+export function upCommand(session: Session): Command {
+  return withHubFlags(new Command("up"))
+    .description("start a hub with its own NATS, keys and certificates, made on first start")
+    .addHelpText("after", UP_EXAMPLES)
+    .action((flags: HubFlags) => runHub(session, { dir: DEFAULT_DIR, ...flags }));
+}
+
+const UP_EXAMPLES = `
+It runs until it is interrupted; a second start goes on where the first one ended. Needs nats-server 2.12 or newer.
+
+Examples:
+  spanwire up
+  spanwire up --advertise hub.example.com --dir /var/lib/spanwire-hub
+  spanwire up --nats-server ./nats-server --metrics-port 9464
+`;
+
+export function hubCommand(session: Session): Command {
+  const run = withHubFlags(new Command("run"))
+    .description("run a hub as configured, for example one of several on an external NATS")
+    .addHelpText("after", "\nExamples:\n  spanwire hub run --config /etc/spanwire/hub.yaml\n")
+    .action((flags: HubFlags) => runHub(session, flags));
+  return new Command("hub").description("run a hub").addCommand(run);
+}
+
+function withHubFlags(command: Command): Command {
+  return command
+    .option("--config <file>", "YAML file with any of the settings")
+    .option("--dir <folder>", "where keys and state are kept")
+    .option("--listen <address>", "the address to bind to (default 0.0.0.0)")
+    .option("--advertise <host>", "the name or address that agents and operators use (default 127.0.0.1)")
+    .option("--registration-port <n>", "for agents (default 7443)", parsePort)
+    .option("--fleet-port <n>", "for operators (default 7444)", parsePort)
+    .option("--nats-port <n>", "of the hub's own nats-server (default 4222)", parsePort)
+    .option("--metrics-port <n>", "probes and Prometheus metrics; off if not given", parsePort)
+    .option("--nats-server <file>", "the nats-server to run (default: the one in PATH)")
+    .option("--log-level <level>", "debug, info, warn, error or silent");
+}
+
+/** Loads hub and its libraries only here: the other commands start without them. */
+async function runHub(session: Session, flags: HubFlags): Promise<void> {
+  const [{ run }, { hubConfigSchema }, { loadConfig }, { createLog }] = await Promise.all([
+    import("@spanwire/hub/main"),
+    import("@spanwire/hub/config"),
+    import("@spanwire/runtime/config/load-config"),
+    import("@spanwire/runtime/log/create-log"),
+  ]);
+  const { config: file, natsPort, natsServer, ...rest } = flags;
+  const config = await loadConfig(hubConfigSchema, {
+    file,
+    env: process.env,
+    envPrefix: "SPANWIRE_HUB_",
+    flags: { ...rest, "nats.port": natsPort, "nats.binary": natsServer },
+  });
+  await run(config, {
+    log: createLog({ name: "hub", level: config.logLevel }),
+    searchPath: process.env["PATH"] ?? "",
+    signal: session.signal,
+    onReady({ meshId, registrationAddress, fleetAddress, contextFile }) {
+      session.note(`mesh ${meshId}: agents join at ${registrationAddress}, operators at ${fleetAddress}\n`);
+      session.note(`operator context: ${contextFile}\nnext: spanwire --context ${contextFile} token create CLUSTER\n`);
+    },
+  });
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError("a port is a number from 0 to 65535");
+  return port;
+}
