@@ -107,7 +107,7 @@ test.each<Case>([
       ],
     },
     want: [
-      "GuardMissing | replace firewall: 0 remote prefixes, 0 forward rules, 0 translations | packets are kept from leaving in clear by blackhole routes alone: replace-firewall: nft is not installed (ENOENT)",
+      "GuardMissing | replace firewall: 0 remote prefixes, 0 forward rules, 0 translations | no further peer is let in, and blackhole routes alone keep packets from leaving in clear: replace-firewall: nft is not installed (ENOENT)",
       "KernelRefused | remove nexthop id 7 | remove-nexthop: busy (EBUSY); and 1 more like it",
       "KernelRefused | remove nexthop id 9 | remove-nexthop: not permitted (EPERM)",
       "PortInUse | set device sw-a0 listen-port 51820 | stop the program that has this port, or set another base port: set-wireguard-device: Address already in use (EADDRINUSE)",

@@ -13,7 +13,7 @@ export type HostConditionType =
   | "DeviceMissing"
   /** Another program has a lane's UDP port. */
   | "PortInUse"
-  /** The firewall could not be written: only the blackhole routes keep packets from leaving in clear. */
+  /** The firewall could not be written. */
   | "GuardMissing"
   /** A lane filters by reverse path: packets are lost in every half-flipped moment. */
   | "RpFilterStrict"
@@ -93,7 +93,7 @@ function refusals(failures: readonly Failure[]): HostCondition[] {
 
 const CONSEQUENCE = {
   PortInUse: "stop the program that has this port, or set another base port: ",
-  GuardMissing: "packets are kept from leaving in clear by blackhole routes alone: ",
+  GuardMissing: "no further peer is let in, and blackhole routes alone keep packets from leaving in clear: ",
   RpFilterStrict: "packets will be lost whenever a remote gateway's lane changes: ",
   KernelRefused: "",
 } as const;

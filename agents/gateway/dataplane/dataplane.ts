@@ -80,7 +80,7 @@ export class Dataplane {
   /** Resolves after the signal has aborted and the change in flight has been made; rejects with the error of a bug. */
   async run(): Promise<void> {
     const { clock, random, onFailure } = this.#options;
-    this.#loop = startLoop({ step: () => this.#guardedStep(), onFailure, clock, random, signal: this.#signal });
+    this.#loop = startLoop({ step: () => this.#step(), onFailure, clock, random, signal: this.#signal });
     try {
       await Promise.all([this.#loop.done, this.#watch(), this.#tick()]);
     } finally {
@@ -88,16 +88,17 @@ export class Dataplane {
     }
   }
 
-  async #guardedStep(): Promise<undefined> {
+  async #step(): Promise<undefined> {
     this.#isStepping = true;
     try {
-      await this.#step();
+      await this.#reach();
     } finally {
       this.#isStepping = false;
     }
   }
 
-  async #step(): Promise<void> {
+  /** By the fast path where that will do. */
+  async #reach(): Promise<void> {
     const wish = this.#wish;
     if (wish === undefined) return;
     if (!this.#mustLook) {

@@ -42,8 +42,8 @@ function isWithin(next: Firewall, former: Firewall): boolean {
 }
 
 /**
- * The kernel's answer is a digest of what was written there. `former` is what this process wrote last. `digestOf` is
- * passed in where many comparisons of the same model are to be made: rendering a large one takes milliseconds.
+ * The kernel's answer is a digest of what was written there. `former` is what this process wrote last. `digestOf` may
+ * remember.
  */
 export function presentFirewall(
   wanted: Firewall | undefined,

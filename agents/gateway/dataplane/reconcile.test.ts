@@ -154,6 +154,33 @@ test("another program's device on the stable address's name: guarded, not routed
   expect(kernel.toString()).toContain("route blackhole 10.2.0.0/16");
 });
 
+test("where the firewall cannot be written nothing is opened, what is open stays, and it is said", async () => {
+  const kernel = new FakeKernel();
+  const reconciler = new Reconciler(kernel);
+  const isFirewall = ({ kind }: Change) => kind === "replace-firewall";
+  kernel.refuse = (change) => (isFirewall(change) ? "nft is not installed" : undefined);
+  const first = await reconciler.full(() => wishOf(MESH));
+  expect(kernel.toString()).not.toContain("peer ");
+  expect(kernel.toString()).toContain("route blackhole 10.2.0.0/16");
+  expect(conditionsOf(first)).toEqual([
+    expect.stringContaining(
+      "GuardMissing: no further peer is let in, and blackhole routes alone keep packets from leaving in clear",
+    ),
+    expect.stringMatching(
+      /^KernelRefused: add peer .* held back, because the firewall could not be written; and 1 more/,
+    ),
+  ]);
+
+  kernel.refuse = () => undefined;
+  await reconciler.full(() => wishOf(MESH));
+  const open = kernel.toString();
+  expect(open).toContain("allowed-ips 10.2.0.0/16");
+  kernel.refuse = (change) => (isFirewall(change) ? "nft is gone" : undefined);
+  kernel.byHand({ kind: "remove-firewall" });
+  await reconciler.full(() => wishOf(MESH));
+  expect(open).toContain(kernel.toString());
+});
+
 test("a lane whose port another program has: the others carry the traffic, and it is tried again", async () => {
   const kernel = new FakeKernel();
   const isTaken = (change: Change) => change.kind === "set-link" && change.name === "sw-a1" && change.up === true;

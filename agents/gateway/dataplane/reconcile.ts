@@ -1,5 +1,4 @@
 /** @module Brings the kernel to a wish: all of it by looking, or only what changed in the wish since the last time. */
-
 import { isDeepStrictEqual } from "node:util";
 import { type Desired, EMPTY_FRAGMENT, type Fragment, flatten } from "@spanwire/core/desired/desired";
 import type { Firewall, KernelState } from "@spanwire/core/desired/state";
@@ -39,7 +38,8 @@ export class Reconciler {
   readonly #endpoints: Endpoints | undefined;
   /** Undefined while anything may be otherwise: at first, during a change, and after one that failed. */
   #held: Held | undefined;
-  #digest: { readonly firewall: Firewall; readonly digest: string } | undefined;
+  /** Rendering a large firewall takes milliseconds, and at rest it is the same one at each look. */
+  readonly #digests = new WeakMap<Firewall, string>();
 
   /** Without `endpoints` a peer keeps the endpoint that it was made with. */
   constructor(kernel: Kernel, endpoints?: Endpoints) {
@@ -133,8 +133,9 @@ export class Reconciler {
   }
 
   #digestOf(firewall: Firewall): string {
-    if (this.#digest?.firewall !== firewall) this.#digest = { firewall, digest: firewallDigest(firewall) };
-    return this.#digest.digest;
+    const digest = this.#digests.get(firewall) ?? firewallDigest(firewall);
+    this.#digests.set(firewall, digest);
+    return digest;
   }
 }
 
