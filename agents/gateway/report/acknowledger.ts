@@ -12,6 +12,7 @@ import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { startLoop } from "@spanwire/runtime/loop/loop";
 import type { Position } from "../subscription/position.ts";
+import { timeLeftMs } from "./time-left.ts";
 
 /** What a kernel was shown to hold. */
 export interface Applied {
@@ -57,15 +58,13 @@ export interface Acknowledger {
 const MIN_INTERVAL_MS = 100;
 /** An ordinary change is nothing to hurry for: its acknowledgement must not meet the next change on the way. */
 const LEISURE_MS = 500;
-/** Also where the clock was stepped back. */
-const MAX_WAIT_MS = 2 * LEISURE_MS;
 const MAX_FAILURES = 16;
 const MAX_REPEATS = 2;
 
 export function startAcknowledger(options: AcknowledgerOptions): Acknowledger {
   const { self, nats, clock, random, log, signal } = options;
   const subject = upSubject(self, "applied");
-  let pending: { readonly applied: Applied; readonly dueMs: number } | undefined;
+  let pending: { readonly applied: Applied; readonly sinceMs: number; readonly restMs: number } | undefined;
   let lastSentMs = Number.NEGATIVE_INFINITY;
   let generation = 0n;
   let last: Uint8Array | undefined;
@@ -78,11 +77,15 @@ export function startAcknowledger(options: AcknowledgerOptions): Acknowledger {
     async step() {
       const connection = nats();
       if (pending === undefined || connection === undefined) return undefined;
-      const waitMs = Math.max(pending.dueMs, lastSentMs + MIN_INTERVAL_MS) - clock.now();
-      if (waitMs > 0) return Math.min(waitMs, MAX_WAIT_MS);
+      const nowMs = clock.now();
+      const waitMs = Math.max(
+        timeLeftMs(pending.sinceMs, pending.restMs, nowMs),
+        timeLeftMs(lastSentMs, MIN_INTERVAL_MS, nowMs),
+      );
+      if (waitMs > 0) return waitMs;
       const { applied } = pending;
       pending = undefined;
-      lastSentMs = clock.now();
+      lastSentMs = nowMs;
       // By the clock, so that the count goes on growing after a restart without a file of its own.
       generation = generation + 1n > BigInt(lastSentMs) ? generation + 1n : BigInt(lastSentMs);
       last = await seal(applied, generation, options);
@@ -102,8 +105,8 @@ export function startAcknowledger(options: AcknowledgerOptions): Acknowledger {
     done,
     note(applied) {
       const absent = [...(pending?.applied.absent ?? []), ...applied.absent];
-      const dueMs = absent.length > 0 ? 0 : (pending?.dueMs ?? clock.now() + LEISURE_MS * (1 + random()));
-      pending = { applied: { ...applied, absent }, dueMs };
+      const { sinceMs, restMs } = pending ?? { sinceMs: clock.now(), restMs: LEISURE_MS * (1 + random()) };
+      pending = { applied: { ...applied, absent }, sinceMs, restMs: absent.length > 0 ? 0 : restMs };
       wake();
     },
     repeat,

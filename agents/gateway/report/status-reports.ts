@@ -6,6 +6,7 @@ import type { Clock, Random } from "@spanwire/core/time";
 import { type GatewayStatus, GatewayStatusSchema } from "@spanwire/proto/agent";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { startLoop } from "@spanwire/runtime/loop/loop";
+import { timeLeftMs } from "./time-left.ts";
 
 export interface StatusReportsOptions {
   readonly self: GatewayRef;
@@ -45,7 +46,7 @@ export function startStatusReports(options: StatusReportsOptions): StatusReports
     signal,
     async step() {
       const nowMs = clock.now();
-      const untilIntervalMs = left(lastIntervalMs, restMs, nowMs);
+      const untilIntervalMs = timeLeftMs(lastIntervalMs, restMs, nowMs);
       if (untilIntervalMs <= 0) {
         lastIntervalMs = nowMs;
         restMs = intervalMs;
@@ -53,13 +54,13 @@ export function startStatusReports(options: StatusReportsOptions): StatusReports
         onInterval();
       }
       const connection = nats();
-      if (!isChanged || connection === undefined) return left(lastIntervalMs, restMs, clock.now());
-      const tooSoonMs = left(lastSentMs, MIN_INTERVAL_MS, clock.now());
+      if (!isChanged || connection === undefined) return timeLeftMs(lastIntervalMs, restMs, clock.now());
+      const tooSoonMs = timeLeftMs(lastSentMs, MIN_INTERVAL_MS, clock.now());
       if (tooSoonMs > 0) return tooSoonMs;
       isChanged = false;
       lastSentMs = clock.now();
       connection.publish(subject, toBinary(GatewayStatusSchema, build()));
-      return left(lastIntervalMs, restMs, clock.now());
+      return timeLeftMs(lastIntervalMs, restMs, clock.now());
     },
     onFailure: (err, _failure, retryInMs) => log.warn({ err, retryInMs }, "reporting the status failed"),
   });
@@ -70,9 +71,4 @@ export function startStatusReports(options: StatusReportsOptions): StatusReports
       wake();
     },
   };
-}
-
-/** What is left of a rest that began then; never more than the rest, whatever the clock did. */
-function left(sinceMs: number, restMs: number, nowMs: number): number {
-  return Math.min(restMs, sinceMs + restMs - nowMs);
 }

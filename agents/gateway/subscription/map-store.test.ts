@@ -78,7 +78,11 @@ describe("after a crash or damage", () => {
   }
   const whole = { a: 3, b: 3, c: 3 };
 
-  test.each(["map", "map.previous", "map.journal.previous"])("every byte of %s may be flipped", async (name) => {
+  test.each([
+    "map.state",
+    "map.state.previous",
+    "map.journal.previous",
+  ])("every byte of %s may be flipped", async (name) => {
     await prepare();
     const path = join(directory, name);
     const bytes = await readFile(path);
@@ -87,21 +91,27 @@ describe("after a crash or damage", () => {
       damaged[at] = (damaged[at] ?? 0) ^ 0x10;
       await writeFile(path, damaged);
       const found = await reload();
-      expect(found.highest, `byte ${at}`).toEqual(name === "map" ? { ...whole, a: 2, b: 2 } : whole);
-      expect(found.remarks.length, `byte ${at}`).toBe(name === "map.previous" ? 0 : 1);
+      expect(found.highest, `byte ${at}`).toEqual(name === "map.state" ? { ...whole, a: 2, b: 2 } : whole);
+      expect(found.remarks.length, `byte ${at}`).toBe(name === "map.state.previous" ? 0 : 1);
     }
   });
 
-  test.each(["map", "map.previous", "map.journal.previous"])("%s may be torn anywhere, or be gone", async (name) => {
+  test.each([
+    "map.state",
+    "map.state.previous",
+    "map.journal.previous",
+  ])("%s may be torn anywhere, or be gone", async (name) => {
     await prepare();
     const path = join(directory, name);
     const bytes = await readFile(path);
     for (let length = bytes.length - 1; length >= 0; length--) {
       await truncate(path, length);
-      expect((await reload()).highest, `length ${length}`).toEqual(name === "map" ? { ...whole, a: 2, b: 2 } : whole);
+      expect((await reload()).highest, `length ${length}`).toEqual(
+        name === "map.state" ? { ...whole, a: 2, b: 2 } : whole,
+      );
     }
     await rm(path);
-    expect((await reload()).highest).toEqual(name === "map" ? { ...whole, a: 2, b: 2 } : whole);
+    expect((await reload()).highest).toEqual(name === "map.state" ? { ...whole, a: 2, b: 2 } : whole);
   });
 
   test("a map that is damaged right after it was written loses nothing that went through the journal", async () => {
@@ -112,7 +122,7 @@ describe("after a crash or damage", () => {
     store.append([record("a", 2)]);
     await store.save(positions(2n), [record("a", 2)]);
     store.append([record("a", 3)]);
-    await writeFile(join(directory, "map"), "rot");
+    await writeFile(join(directory, "map.state"), "rot");
     expect(await reload()).toMatchObject({ highest: { a: 3 }, sequence: 1n });
   });
 
@@ -155,8 +165,8 @@ describe("after a crash or damage", () => {
 
   test("a map without an intact version still gives the journal, and no position to trust", async () => {
     await prepare();
-    await writeFile(join(directory, "map"), "rot");
-    await writeFile(join(directory, "map.previous"), "rot");
+    await writeFile(join(directory, "map.state"), "rot");
+    await writeFile(join(directory, "map.state.previous"), "rot");
     const found = await reload();
     expect(found).toMatchObject({ highest: { c: 3 }, positions: undefined });
     expect(found.remarks.join()).toContain("damaged");
@@ -172,12 +182,12 @@ describe("where nothing can be written", () => {
     expect(store.failure).toContain("EISDIR");
     expect(store.wantsSave).toBe(true);
 
-    await mkdir(join(directory, "map.new/x"), { recursive: true });
+    await mkdir(join(directory, "map.state.new/x"), { recursive: true });
     await store.save(positions(1n), [record("a", 1)]);
     expect(store.failure).toContain("map");
 
     await rm(join(directory, "map.journal"), { recursive: true });
-    await rm(join(directory, "map.new"), { recursive: true });
+    await rm(join(directory, "map.state.new"), { recursive: true });
     await store.save(positions(1n), [record("a", 1)]);
     expect(store).toMatchObject({ failure: undefined, wantsSave: false });
     store.append([record("a", 2)]);

@@ -1,7 +1,7 @@
 /**
  * @module The last known good map on disk, so that the agent starts without a hub and no order ever falls.
  *
- * Two files: the whole map (`map`, with a checksum and its previous version) and a journal of what was accepted since
+ * Two files: the whole map (`map.state`, with a checksum and its previous version) and a journal of what was accepted since
  * (`map.journal`, and the one before). A change costs one short append; the whole map is written again when the journal
  * has outgrown it. Every load offers all of them: orders make repeats harmless, so no crash between any two steps can
  * lose a record (decisions/0001-journal.md).
@@ -43,8 +43,8 @@ export class MapStore {
 
   /** Nothing is read or written yet. */
   constructor(stateDirectory: string) {
-    this.#path = join(stateDirectory, "map");
-    this.#journal = new Journal(`${this.#path}.journal`);
+    this.#path = join(stateDirectory, "map.state");
+    this.#journal = new Journal(join(stateDirectory, "map.journal"));
   }
 
   /** Why the last write failed (disk full, read-only); undefined when everything is kept. */
@@ -64,7 +64,7 @@ export class MapStore {
     const map = await loadMap(this.#path);
     this.#mapBytes = map.bytes;
     const remarks = [...map.remarks];
-    if (!journal.whole) remarks.push(`${this.#path}.journal: left out what is torn or damaged`);
+    if (!journal.whole) remarks.push(`${this.#journal.path}: left out what is torn or damaged`);
     return { positions: map.positions, entries: [...map.entries, ...journal.entries], remarks };
   }
 

@@ -1,0 +1,206 @@
+import { join } from "node:path";
+import { fromBinary } from "@bufbuild/protobuf";
+import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { appliedKey } from "@spanwire/core/records/key";
+import { GatewayStatusSchema } from "@spanwire/proto/agent";
+import type { Acknowledgement } from "@spanwire/proto/record";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type NatsServer, startNats } from "../../test/lab/nats.ts";
+import type { AgentSettings } from "./agent.ts";
+import { ensureIdentity } from "./identity/gateway-identity.ts";
+import { type ModelRelay, startModelRelay } from "./subscription/model-relay.ts";
+import { createTestMesh, makeTestDirectory, startTestAgent, type TestAgent, type TestMesh } from "./testing.ts";
+
+let server: NatsServer;
+beforeAll(async () => {
+  server = await startNats({ jetstream: false });
+});
+afterAll(() => server[Symbol.asyncDispose]());
+
+const HEAD_INTERVAL_MS = 200;
+const eventually = (read: () => unknown) => expect.poll(read, { timeout: 15_000, interval: 20 });
+
+/** A mesh of the clusters eu and us, one gateway each, with a model of the hub on a real NATS server. */
+class Scene implements AsyncDisposable {
+  static async open(): Promise<Scene> {
+    const directory = await makeTestDirectory();
+    const mesh = await createTestMesh();
+    const nats = await connect({ servers: server.url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });
+    const relay = startModelRelay(nats, () => mesh.hub);
+    const scene = new Scene(directory, mesh, nats, relay);
+    for (const clusterId of ["eu", "us"]) {
+      const { signer } = await ensureIdentity(scene.stateOf(clusterId));
+      await mesh.admit(clusterId, [signer], relay.write);
+    }
+    return scene;
+  }
+
+  readonly statuses: ReturnType<typeof decodeStatus>[] = [];
+  readonly acknowledgements: Acknowledgement[] = [];
+  readonly #directory: Awaited<ReturnType<typeof makeTestDirectory>>;
+  readonly #agents = new Set<TestAgent>();
+  readonly #heads: NodeJS.Timeout;
+  readonly mesh: TestMesh;
+  readonly nats: NatsConnection;
+  readonly relay: ModelRelay;
+
+  private constructor(
+    directory: Awaited<ReturnType<typeof makeTestDirectory>>,
+    mesh: TestMesh,
+    nats: NatsConnection,
+    relay: ModelRelay,
+  ) {
+    this.#directory = directory;
+    this.mesh = mesh;
+    this.nats = nats;
+    this.relay = relay;
+    nats.subscribe("sw.v1.up.*.*.status", { callback: (_, { data }) => void this.statuses.push(decodeStatus(data)) });
+    this.#heads = setInterval(() => void relay.head(), HEAD_INTERVAL_MS);
+    nats.subscribe("sw.v1.up.eu.0.applied", { callback: (_, { data }) => this.#noteAcknowledgement(data) });
+  }
+
+  stateOf(clusterId: string): string {
+    return join(this.#directory.path, clusterId);
+  }
+
+  /** Waits until both have a peer in their kernel. */
+  async peered(eu: TestAgent, us: TestAgent): Promise<void> {
+    await eventually(() => eu.kernel.toString()).toContain("endpoint 192.0.2.2:51820");
+    await eventually(() => us.kernel.toString()).toContain("endpoint 192.0.2.1:51820");
+  }
+
+  async start(
+    clusterId: string,
+    kernel?: TestAgent["kernel"],
+    settings: Partial<AgentSettings> = {},
+  ): Promise<TestAgent> {
+    const started = await startTestAgent({
+      stateDirectory: this.stateOf(clusterId),
+      membership: this.mesh.membership(clusterId, 0, server.url),
+      settings: {
+        endpoints: [{ host: clusterId === "eu" ? "192.0.2.1" : "192.0.2.2", basePort: 51820 }],
+        statusEveryMs: 300,
+        ...settings,
+      },
+      ...(kernel && { kernel }),
+    });
+    this.#agents.add(started);
+    return started;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#heads);
+    for (const agent of this.#agents) await agent.stop();
+    await this.nats.close();
+    await this.#directory[Symbol.asyncDispose]();
+  }
+
+  #noteAcknowledgement(bytes: Uint8Array): void {
+    const opened = this.mesh.hub.map.open(appliedKey("eu", 0), Uint8Array.from(bytes));
+    if (!opened.ok) throw new Error(opened.message);
+    const { body } = opened.record.payload;
+    if (body.case === "acknowledgement") this.acknowledgements.push(body.value);
+  }
+}
+
+function decodeStatus(bytes: Uint8Array) {
+  return fromBinary(GatewayStatusSchema, bytes);
+}
+
+test("two agents state themselves and their kernels peer with each other", async () => {
+  await using scene = await Scene.open();
+  const [eu, us] = [await scene.start("eu"), await scene.start("us")];
+  await scene.peered(eu, us);
+  expect(eu.kernel.toString()).toContain("route 10.0.1.0/24 nhid");
+  await eventually(() => eu.agent.state.notReady).toBeUndefined();
+});
+
+test("a changed statement is taken in and acknowledged", async () => {
+  await using scene = await Scene.open();
+  const [eu, us] = [await scene.start("eu"), await scene.start("us")];
+  await scene.peered(eu, us);
+  const { signer } = await ensureIdentity(scene.stateOf("us"));
+  await us.stop();
+  const held = scene.mesh.hub.map.statements.get("gateway.us.0");
+  const publicKey = held?.statement.keys[0]?.publicKey ?? new Uint8Array();
+  const moved = { publicKey, generation: (held?.order.generation ?? 0n) + 1n, host: "192.0.2.99" };
+  scene.relay.write("gateway.us.0", await scene.mesh.by.statement(signer, "us", moved));
+  await eventually(() => eu.agent.state.position).toEqual(scene.mesh.hub.position);
+  await eventually(() => scene.acknowledgements.at(-1)?.sequence).toBe(scene.mesh.hub.position.sequence);
+  expect(scene.acknowledgements.at(-1)?.failures).toEqual([]);
+});
+
+test("a revoked cluster is gone from the kernel, and the acknowledgement says since when", async () => {
+  await using scene = await Scene.open();
+  const [eu, us] = [await scene.start("eu"), await scene.start("us")];
+  await scene.peered(eu, us);
+  await us.stop();
+  const order = { incarnation: 1n, generation: 9n };
+  const key = "cluster.us";
+  const body = { case: "tombstone", value: { reason: "test" } } as const;
+  scene.relay.write(key, await scene.mesh.by.sign(scene.mesh.online, { key, ...order, body }));
+  await eventually(() => scene.acknowledgements.flatMap(({ tombstones }) => tombstones)).toMatchObject([
+    { key, ...order },
+  ]);
+  expect(eu.kernel.toString()).not.toContain("192.0.2.2");
+  expect(eu.kernel.toString()).not.toContain("10.0.1.0/24 nhid");
+  const absentAt = scene.acknowledgements.at(-1)?.tombstones[0]?.absentAt;
+  expect(Number(absentAt?.seconds) * 1_000).toBeGreaterThan(Date.now() - 60_000);
+});
+
+test("hub and NATS die, an agent restarts meanwhile, and no kernel changes", async () => {
+  await using scene = await Scene.open();
+  const [eu, us] = [await scene.start("eu"), await scene.start("us")];
+  await scene.peered(eu, us);
+  const before = [eu.kernel.toString(), us.kernel.toString()];
+  await server.kill();
+  await eu.stop();
+  eu.kernel.writes = 0;
+  const again = await scene.start("eu", eu.kernel);
+  await eventually(() => again.agent.state.notReady).toBeUndefined();
+  expect([eu.kernel.toString(), us.kernel.toString()]).toEqual(before);
+  expect(eu.kernel.writes).toBe(0);
+
+  await server.restart();
+  await eventually(() => again.agent.state.connected).toBe(true);
+  const { signer } = await ensureIdentity(scene.stateOf("asia"));
+  await scene.mesh.admit("asia", [signer], scene.relay.write);
+  await eventually(() => again.kernel.toString()).toContain("blackhole 10.0.2.0/24");
+  await eventually(() => us.kernel.toString()).toContain("blackhole 10.0.2.0/24");
+});
+
+test("forged records change nothing, and the status says so", async () => {
+  await using scene = await Scene.open();
+  const [eu, us] = [await scene.start("eu"), await scene.start("us")];
+  await scene.peered(eu, us);
+  const before = eu.kernel.toString();
+  const { signer } = await ensureIdentity(scene.stateOf("mallory"));
+  const bytes = await scene.mesh.by.statement(signer, "us", { generation: 99n, host: "203.0.113.6" });
+  scene.relay.publish({ key: "gateway.us.0", bytes, sequence: scene.mesh.hub.position.sequence + 1n });
+  await eventually(() => scene.statuses.flatMap(({ conditions }) => conditions.map(({ type }) => type))).toContain(
+    "RecordRejected",
+  );
+  expect(eu.kernel.toString()).toBe(before);
+});
+
+test("the status tells of links, versions and conditions", async () => {
+  await using scene = await Scene.open();
+  const [eu, us] = [await scene.start("eu"), await scene.start("us")];
+  await scene.peered(eu, us);
+  await eventually(() => scene.statuses.find(({ links }) => links.length > 0)).toMatchObject({
+    agentVersion: "test",
+    dataplane: 1,
+    links: [{ device: "sw-a0", ordinal: 0, roamed: false }],
+  });
+});
+
+test("at rest nothing is written", async () => {
+  await using scene = await Scene.open();
+  const [eu, us] = [await scene.start("eu", undefined, { lookEveryMs: 20 }), await scene.start("us")];
+  await scene.peered(eu, us);
+  await eventually(() => eu.agent.state.conditions).toEqual([]);
+  const { reconciles } = eu.agent.state;
+  eu.kernel.writes = 0;
+  await eventually(() => eu.agent.state.reconciles).toBeGreaterThan(reconciles + 20);
+  expect(eu.kernel.writes).toBe(0);
+});
