@@ -2,26 +2,23 @@
  * @module What the hub stands on: keys, NATS, the state and its live map. Opened in this order, because each needs the
  * one before; everything ends with the signal.
  */
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Secret } from "@spanwire/core/identity/secret";
 import type { Clock, Random } from "@spanwire/core/time";
 import { randomBytes } from "@spanwire/runtime/crypto/random";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { createVerify } from "@spanwire/runtime/crypto/verify";
-import { writeFileAtomic } from "@spanwire/runtime/files/write-file-atomic";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { type Authority, openAuthority } from "./authority/authority.ts";
-import { SERVER_LIFETIME_MS } from "./authority/ca.ts";
 import { ensureGenesis, trustOf } from "./authority/genesis.ts";
 import type { HubConfig } from "./config.ts";
 import { findNatsServer } from "./embedded/find-nats-server.ts";
-import { startNatsChild } from "./embedded/nats-child.ts";
+import { type OwnNats, startOwnNats } from "./embedded/own-nats.ts";
 import { type Bans, followBans, lookUpAccount } from "./nats/ban-users.ts";
 import { type ExternalOperator, openExternalOperator } from "./nats/external-operator.ts";
 import { type HubConnections, openHubConnections } from "./nats/hub-connections.ts";
 import { type NatsOperator, type OwnOperator, openNatsOperator } from "./nats/operator.ts";
-import { renderServerConfig } from "./nats/server-config.ts";
 import { openFileSecretStore } from "./secrets/file-secret-store.ts";
 import { openNatsStateStore } from "./state/jetstream/nats-state-store.ts";
 import { type HubMap, type MapIncident, startHubMap } from "./state/mesh-view.ts";
@@ -61,7 +58,7 @@ export async function openFoundation(options: FoundationOptions): Promise<Founda
   const authority = await openAuthority(secrets, { choice: chosen, nowMs: clock.now(), randomBytes });
   const own = await openNatsOperator(secrets);
   const nats =
-    config.nats.servers === undefined ? await startOwnNats(options, authority, own) : await useNats(config, authority);
+    config.nats.servers === undefined ? await startOwn(options, authority, own) : await useNats(config, authority);
   const external = await openExternal(config);
   const operator = external ?? own;
   const connections = await openHubConnections({ operator, servers: nats.own, caPem: nats.caPem, log, signal });
@@ -92,55 +89,16 @@ export async function openFoundation(options: FoundationOptions): Promise<Founda
   return { authority, operator, natsUrls: nats.advertised, natsCaPem: nats.caPem, connections, store, map, bans, done };
 }
 
-interface Nats {
-  /** Where this hub connects. */
-  readonly own: readonly string[];
-  /** Where agents are told to connect. */
-  readonly advertised: readonly string[];
-  readonly caPem: string;
-  readonly done: Promise<void>;
-}
-
-async function startOwnNats(options: FoundationOptions, authority: Authority, operator: OwnOperator): Promise<Nats> {
-  const { config, log, clock, random, searchPath, signal } = options;
+async function startOwn(options: FoundationOptions, { ca }: Authority, operator: OwnOperator): Promise<OwnNats> {
+  const { config, searchPath, log, clock, random, signal } = options;
   const binary = await findNatsServer({ given: config.nats.binary, searchPath });
-  const directory = join(config.dir, "nats");
-  await mkdir(directory, { recursive: true, mode: 0o700 });
-  const tls = { certificateFile: join(directory, "server.crt"), keyFile: join(directory, "server.key") };
-  // Made anew at each start, well before it expires for a server that is restarted once in a season.
-  const { listen: host } = config;
-  const hosts = [...new Set([config.advertise, ...(isAny(host) ? [] : [host]), "127.0.0.1", "localhost"])];
-  const certificate = authority.ca.issueServer({ hosts, nowMs: clock.now(), lifetimeMs: SERVER_LIFETIME_MS });
-  await writeFileAtomic(tls.certificateFile, Buffer.from(certificate.chainPem));
-  await writeFileAtomic(tls.keyFile, certificate.privateKeyPem.reveal());
-  const port = await choosePort(directory, config.nats.port);
-  const configFile = join(directory, "nats-server.conf");
-  await writeFile(configFile, renderServerConfig({ operator, host, port, directory, tls }), { mode: 0o600 });
-  const child = await startNatsChild({ binary, configFile, log, clock, random, signal });
-  const listening = new URL(child.url).port;
-  await writeFileAtomic(join(directory, PORT_FILE), Buffer.from(listening));
-  return {
-    own: [`tls://${isAny(host) ? "127.0.0.1" : host}:${listening}`],
-    advertised: [`tls://${config.advertise}:${listening}`],
-    caPem: authority.ca.certificatePem,
-    done: child.done,
-  };
+  const { listen, advertise, dir } = config;
+  const { port } = config.nats;
+  const directory = join(dir, "nats");
+  return startOwnNats({ directory, binary, operator, ca, listen, advertise, port, log, clock, random, signal });
 }
 
-const PORT_FILE = "port";
-
-/** A port that was chosen once stays: agents have been told. */
-async function choosePort(directory: string, wanted: number): Promise<number> {
-  if (wanted !== 0) return wanted;
-  const former = Number(await readFile(join(directory, PORT_FILE), "utf8").catch(() => "0"));
-  return former > 0 ? former : -1;
-}
-
-function isAny(host: string): boolean {
-  return host === "0.0.0.0" || host === "::";
-}
-
-async function useNats({ nats }: HubConfig, { ca }: Authority): Promise<Nats> {
+async function useNats({ nats }: HubConfig, { ca }: Authority): Promise<OwnNats> {
   const { servers = [], caFile } = nats;
   const caPem = caFile === undefined ? ca.certificatePem : await readFile(caFile, "utf8");
   return { own: servers, advertised: servers, caPem, done: Promise.resolve() };

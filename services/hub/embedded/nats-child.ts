@@ -11,7 +11,6 @@ import { SpanwireError } from "@spanwire/core/errors";
 import type { Clock, Random } from "@spanwire/core/time";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { fullJitterMs } from "@spanwire/runtime/loop/backoff";
-import { lockDirectory } from "./lock-directory.ts";
 
 export interface NatsChildOptions {
   /** Path of nats-server. */
@@ -28,6 +27,8 @@ export interface NatsChildOptions {
 export interface NatsChild {
   /** "nats://127.0.0.1:4222" or "tls://…", as the server says where it listens. */
   readonly url: string;
+  /** Has the server read its configuration and certificates anew; connections stay. */
+  readonly reload: () => void;
   /** Resolves when the signal has aborted and the process has ended. */
   readonly done: Promise<void>;
 }
@@ -39,44 +40,38 @@ const LAST_WORDS = 8;
 const BACKOFF = { baseMs: 200, capMs: 5_000 };
 export const PID_FILE = "nats-server.pid";
 
-/**
- * Starts the server and returns when it takes clients. Rejects with its last words when it does not come up, and with
- * `ALREADY_RUNNING` when another hub runs one in the same directory.
- */
+/** Starts the server and returns when it takes clients; rejects with its last words when it does not come up. */
 export async function startNatsChild(options: NatsChildOptions): Promise<NatsChild> {
-  // Before anything is stopped as a leftover: it might be the server of a hub that lives.
-  const lock = await lockDirectory(dirname(options.configFile));
-  try {
-    await stopLeftover(options);
-    const first = await start(options);
-    return { url: first.url, done: watch(options, first.process).finally(() => lock[Symbol.asyncDispose]()) };
-  } catch (error) {
-    await lock[Symbol.asyncDispose]();
-    throw error;
-  }
+  await stopLeftover(options);
+  const first = await start(options);
+  const running = { process: first.process };
+  return {
+    url: first.url,
+    reload: () => void running.process.kill("SIGHUP"),
+    done: watch(options, { running, port: new URL(first.url).port }),
+  };
 }
 
-async function watch(options: NatsChildOptions, first: ChildProcess): Promise<void> {
+/** Started again, it gets the port that it chose at first: everybody has been told that one. */
+async function watch(
+  options: NatsChildOptions,
+  { running, port }: { readonly running: { process: ChildProcess }; readonly port: string },
+): Promise<void> {
   const { log, clock, random, signal } = options;
-  let process: ChildProcess | undefined = first;
   for (let failures = 0; !signal.aborted; ) {
-    if (process !== undefined) {
-      const ended = await endOf(process, signal);
-      if (ended === undefined) break;
-      log.error({ status: ended }, "nats-server ended; starting it again");
-    }
+    const ended = await endOf(running.process, signal);
+    if (ended === undefined) break;
+    log.error({ status: ended }, "nats-server ended; starting it again");
     await clock.sleep(fullJitterMs(BACKOFF, ++failures, random), signal).catch(() => undefined);
     if (signal.aborted) return;
-    process = await start(options).then(
-      (started) => started.process,
-      (err) => {
-        log.error({ err }, "nats-server does not start");
-        return undefined;
-      },
-    );
-    if (process !== undefined) failures = 0;
+    try {
+      running.process = (await start(options, port)).process;
+      failures = 0;
+    } catch (err) {
+      log.error({ err }, "nats-server does not start");
+    }
   }
-  if (process !== undefined) await stop(process);
+  await stop(running.process);
 }
 
 /** Undefined when the signal aborted first. */
@@ -90,12 +85,16 @@ async function endOf(process: ChildProcess, signal: AbortSignal): Promise<string
   }
 }
 
-async function start(options: NatsChildOptions): Promise<{ readonly process: ChildProcess; readonly url: string }> {
+async function start(
+  options: NatsChildOptions,
+  port?: string,
+): Promise<{ readonly process: ChildProcess; readonly url: string }> {
   const { binary, configFile, log, clock, signal } = options;
   const directory = dirname(configFile);
   await removePortsFiles(directory);
   const pidFile = join(directory, PID_FILE);
   const args = ["--config", configFile, "--pid", pidFile, "--ports_file_dir", directory];
+  if (port !== undefined) args.push("--port", port);
   const child = spawn(binary, args, { stdio: ["ignore", "ignore", "pipe"] });
   const lastWords: string[] = [];
   createInterface(child.stderr).on("line", (line) => {
