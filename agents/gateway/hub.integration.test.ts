@@ -1,0 +1,76 @@
+import { join } from "node:path";
+import { ClusterKind } from "@spanwire/proto/record";
+import { systemClock } from "@spanwire/runtime/clock/system-clock";
+import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
+import { expect, test } from "vitest";
+import { HubProcess } from "./hub-process.ts";
+import { ensureIdentity } from "./identity/gateway-identity.ts";
+import { ensureMembership } from "./join/join.ts";
+import type { FakeKernel } from "./kernel/fake/fake-kernel.ts";
+import { makeTestDirectory, startTestAgent, type TestAgent } from "./testing.ts";
+
+const eventually = (read: () => unknown) => expect.poll(read, { timeout: 30_000, interval: 20 });
+const ENDPOINTS = { eu: "192.0.2.1", us: "192.0.2.2", plant: "192.0.2.3" };
+type Site = keyof typeof ENDPOINTS;
+const PREFIXES = { eu: "10.1.0.0/16", us: "10.2.0.0/16", plant: "10.3.0.0/16" };
+
+/** A real hub with its NATS, and agents on fake kernels. */
+async function open() {
+  const stack = new AsyncDisposableStack();
+  const directory = stack.use(await makeTestDirectory());
+  const hub = stack.use(await HubProcess.start(join(directory.path, "hub")));
+  const stateOf = (site: Site) => join(directory.path, site);
+
+  async function start(site: Site, kernel?: FakeKernel): Promise<TestAgent> {
+    const stateDirectory = stateOf(site);
+    const membership = await ensureMembership({
+      stateDirectory,
+      identity: await ensureIdentity(stateDirectory),
+      token: kernel === undefined ? await hub.token(site) : undefined,
+      clusterId: site,
+      hubAddress: undefined,
+      wish: { kind: ClusterKind.VM, prefixes: [PREFIXES[site]], labels: {}, ordinal: undefined },
+      clock: systemClock,
+      random: Math.random,
+      log: createRecordingLog(),
+      signal: new AbortController().signal,
+    });
+    const endpoints = [{ host: ENDPOINTS[site], basePort: 51820 }];
+    return stack.use(
+      await startTestAgent({ stateDirectory, membership, settings: { endpoints }, ...(kernel && { kernel }) }),
+    );
+  }
+  async function peered(agents: Partial<Record<Site, TestAgent>>): Promise<void> {
+    for (const [site, agent] of Object.entries(agents)) {
+      for (const [other, endpoint] of Object.entries(ENDPOINTS)) {
+        if (other === site || !(other in agents)) continue;
+        await eventually(() => agent.kernel.toString()).toContain(`endpoint ${endpoint}:51820`);
+      }
+    }
+  }
+  return { hub, start, peered, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+}
+
+test("register, state, peer; the hub dies, an agent restarts, a third joins, one is revoked", async () => {
+  await using mesh = await open();
+  const [eu, us] = [await mesh.start("eu"), await mesh.start("us")];
+  await mesh.peered({ eu, us });
+  await eventually(() => eu.agent.state.conditions).toEqual([]);
+
+  await mesh.hub.kill();
+  await eu.stop();
+  eu.kernel.writes = 0;
+  const before = eu.kernel.toString();
+  const again = await mesh.start("eu", eu.kernel);
+  await eventually(() => again.agent.state.notReady).toBeUndefined();
+  expect(again.kernel.toString()).toBe(before);
+  expect(again.kernel.writes).toBe(0);
+
+  await mesh.hub.restart();
+  const plant = await mesh.start("plant");
+  await mesh.peered({ eu: again, us, plant });
+
+  expect(await mesh.hub.revoke("us")).toEqual(["eu/0", "plant/0"]);
+  for (const { kernel } of [again, plant]) expect(kernel.toString()).not.toContain(ENDPOINTS.us);
+  expect(again.kernel.toString()).toContain(ENDPOINTS.plant);
+});
