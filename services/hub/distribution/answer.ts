@@ -8,7 +8,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
 import { type GatewayRef, isOwnInbox, parseUpSubject, UP_WILDCARD } from "@spanwire/core/subjects";
 import type { Clock } from "@spanwire/core/time";
-import { SnapshotRequestSchema, StoreReplySchema } from "@spanwire/proto/agent";
+import { SnapshotRequestSchema, type StoreReply, StoreReplySchema } from "@spanwire/proto/agent";
 import { createRateLimiter, type RateLimit } from "../registration/rate-limit.ts";
 import { snapshotChunks } from "./snapshot-chunks.ts";
 import { type RecordStore, refused, storeRecord } from "./store-record.ts";
@@ -38,6 +38,7 @@ export interface Dropped {
 /** All hubs together answer each message once. */
 const QUEUE = "spanwire-hub";
 const CATCH_UP_MS = 1_000;
+const STORE_MS = 4_000;
 
 const STATEMENTS: RateLimit = { perSecond: 5, burst: 20 };
 const SNAPSHOTS: RateLimit = { perSecond: 1, burst: 5 };
@@ -116,9 +117,20 @@ async function answerSnapshot({ map, onDropped, signal }: AnswerOptions, message
 
 async function answerStatement(options: AnswerOptions, message: Msg, isAllowed: boolean): Promise<void> {
   const outcome = isAllowed
-    ? await storeRecord(options, Uint8Array.from(message.data), options.signal)
+    ? await storeInTime(options, message)
     : refused("RATE_LIMITED", "too many statements: send the newest again in a second", { retryable: true });
   message.respond(toBinary(StoreReplySchema, outcome));
+}
+
+/** An agent that is told to come back later need not wait until its patience ends. */
+async function storeInTime(options: AnswerOptions, { subject, data }: Msg): Promise<StoreReply> {
+  const signal = AbortSignal.any([options.signal, AbortSignal.timeout(STORE_MS)]);
+  try {
+    return await storeRecord(options, Uint8Array.from(data), signal);
+  } catch (error) {
+    options.onDropped({ subject, reason: "FAILED", error });
+    return refused("STORE_AWAY", "the hub cannot reach its store: send it again later", { retryable: true });
+  }
 }
 
 function decodeRequest(bytes: Uint8Array) {

@@ -30,19 +30,23 @@ export interface HeadOptions {
 }
 
 const INTERVAL_MS = 2_000;
+/** A hundred registrations in a second are ten heads, not a hundred for each agent. */
+const GAP_MS = 100;
 
 /** Publishes until the signal aborts; rejects when signing fails. */
 export async function publishHeads(options: HeadOptions): Promise<void> {
   const { map, clock, isLeader, signal } = options;
-  let wake = Promise.withResolvers<void>();
+  let urgent = new AbortController();
   const unsubscribe = map.onAccepted((record) => {
-    if (isUrgent(record)) wake.resolve();
+    if (isUrgent(record)) urgent.abort();
   });
+  const rest = (ms: number, until: AbortSignal) => clock.sleep(ms, until).catch(() => {});
   try {
     while (!signal.aborted) {
-      wake = Promise.withResolvers();
+      urgent = new AbortController(); // before the map is read: what comes during the signature needs another head
       if (isLeader() && map.isCurrent) await publishHead(options, map.snapshot());
-      await Promise.race([clock.sleep(INTERVAL_MS, signal).catch(() => undefined), wake.promise]);
+      await rest(GAP_MS, signal);
+      await rest(INTERVAL_MS - GAP_MS, AbortSignal.any([signal, urgent.signal]));
     }
   } finally {
     unsubscribe();
