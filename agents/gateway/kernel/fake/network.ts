@@ -6,7 +6,7 @@ import { describeNexthop, describeRoute } from "../describe.ts";
 import { kernelError } from "../kernel-error.ts";
 import { DEFAULT_OWNERSHIP, ownsDevice, ownsNexthop } from "../ownership.ts";
 import type { ObservedNetwork, ObservedRoute } from "../port.ts";
-import { addLink, type FakeLink, type FakeState, sameSlot } from "./state.ts";
+import { addLink, type FakeLink, type FakeState, slotOf } from "./state.ts";
 
 export function observeNetwork(state: FakeState): ObservedNetwork {
   const links = [...state.links.values()].sort(by((link) => link.name));
@@ -15,7 +15,7 @@ export function observeNetwork(state: FakeState): ObservedNetwork {
     settings: links.map(({ settings }) => settings),
     addresses: state.addresses.toSorted(by(({ device, address }) => `${device} ${address}`)),
     nexthops: [...state.nexthops.values()].sort((a, b) => a.id - b.id),
-    routes: state.routes.toSorted(by(routeKey)),
+    routes: [...state.routes.values()].sort(by(routeKey)),
     rules: state.rules.toSorted(by(({ family, priority }) => `${family} ${priority}`)),
   };
 }
@@ -68,8 +68,9 @@ export function applyNetworkChange(state: FakeState, change: NetworkChange): voi
       replaceRoute(state, change.route);
       break;
     case "remove-route": {
-      const { route } = change;
-      state.routes = state.routes.filter((other) => !sameSlot(other, route) || !sameTarget(other, route));
+      const slot = slotOf(change.route);
+      const present = state.routes.get(slot);
+      if (present !== undefined && sameTarget(present, change.route)) state.routes.delete(slot);
       break;
     }
     case "add-rule":
@@ -104,7 +105,7 @@ function setUp(state: FakeState, link: FakeLink, up: boolean): void {
   link.up = up;
   if (up) return;
   state.addresses = state.addresses.filter(({ device, address }) => device !== link.name || !address.includes(":"));
-  state.routes = state.routes.filter(({ target }) => target.kind !== "device" || target.device !== link.name);
+  removeRoutes(state, ({ target }) => target.kind === "device" && target.device === link.name);
   for (const nexthop of [...state.nexthops.values()]) {
     if (nexthop.kind === "device" && nexthop.device === link.name) removeNexthop(state, nexthop.id);
   }
@@ -136,7 +137,7 @@ function replaceNexthop(state: FakeState, nexthop: Nexthop): void {
 
 function removeNexthop(state: FakeState, id: number): void {
   if (!state.nexthops.delete(id)) return;
-  state.routes = state.routes.filter(({ target }) => target.kind !== "nexthop" || target.id !== id);
+  removeRoutes(state, ({ target }) => target.kind === "nexthop" && target.id === id);
   for (const group of [...state.nexthops.values()]) {
     if (group.kind !== "group") continue;
     const members = group.members.filter((member) => member.id !== id);
@@ -164,7 +165,11 @@ function replaceRoute(state: FakeState, route: Route): void {
     const local = [...state.addresses, ...state.host.addresses].some(({ address }) => host(address) === target.source);
     if (!local) throw kernelError(doing, "EINVAL", ipv6 ? "Invalid source address" : "Invalid prefsrc address");
   }
-  state.routes = [...state.routes.filter((other) => !sameSlot(other, route)), route];
+  state.routes.set(slotOf(route), route);
+}
+
+function removeRoutes(state: FakeState, isLeaving: (route: ObservedRoute) => boolean): void {
+  for (const [slot, route] of state.routes) if (isLeaving(route)) state.routes.delete(slot);
 }
 
 function sameTarget(a: ObservedRoute, b: ObservedRoute): boolean {

@@ -7,7 +7,8 @@ export interface FakeState {
   readonly links: Map<string, FakeLink>;
   addresses: Address[];
   readonly nexthops: Map<number, Nexthop>;
-  routes: ObservedRoute[];
+  /** By slot: a thousand sites have thousands of routes. */
+  readonly routes: Map<string, ObservedRoute>;
   rules: Rule[];
   /** A model, what somebody made of it by hand, or undefined. */
   firewall: Firewall | { readonly altered: string } | undefined;
@@ -30,6 +31,8 @@ export interface FakeDevice {
   listenPort: number;
   fwmark: number;
   readonly peers: Map<string, FakePeer>;
+  /** The one peer that each allowed IP belongs to. */
+  readonly owners: Map<string, FakePeer>;
 }
 
 export interface FakePeer {
@@ -47,7 +50,7 @@ export function emptyState(): FakeState {
     links: new Map(),
     addresses: [],
     nexthops: new Map(),
-    routes: [],
+    routes: new Map(),
     rules: [],
     firewall: undefined,
     counters: new Map(),
@@ -60,9 +63,7 @@ export function addLink(state: FakeState, link: Pick<FakeLink, "kind" | "name" |
   state.links.set(link.name, { ...link, up: false, settings });
 }
 
-/** Whether two routes share the slot in which one replaces the other. */
-export function sameSlot(a: Slot, b: Slot): boolean {
-  return a.table === b.table && a.destination === b.destination && a.metric === b.metric;
+/** What a route replaces: two of the same slot cannot be there at once. */
+export function slotOf({ table, destination, metric }: Pick<Route, "table" | "destination" | "metric">): string {
+  return `${table} ${destination} ${metric}`;
 }
-
-type Slot = Pick<Route, "table" | "destination" | "metric">;

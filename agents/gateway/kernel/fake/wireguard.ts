@@ -44,13 +44,13 @@ function updatePeer(device: FakeDevice, change: PeerUpdate): void {
   if (peer === undefined) return;
   switch (change.kind) {
     case "remove-peer":
-      device.peers.delete(change.publicKey);
+      removePeer(device, change.publicKey);
       break;
     case "add-allowed-ips":
       claim(device, peer, change.allowedIps);
       break;
     case "remove-allowed-ips":
-      for (const prefix of change.allowedIps) peer.allowedIps.delete(prefix);
+      for (const prefix of change.allowedIps) if (peer.allowedIps.delete(prefix)) device.owners.delete(prefix);
       break;
     case "set-endpoint":
       peer.endpoint = change.endpoint;
@@ -76,6 +76,7 @@ function addDevice(state: FakeState, change: Extract<WireGuardChange, { kind: "a
     listenPort: 0,
     fwmark: 0,
     peers: new Map(),
+    owners: new Map(),
   };
   addLink(state, { kind: "wireguard", name: change.name, mtuBytes: change.mtuBytes, device });
 }
@@ -84,7 +85,7 @@ function setDevice(device: FakeDevice, change: Extract<WireGuardChange, { kind: 
   if (change.privateKey !== undefined) {
     device.privateKey = change.privateKey;
     device.publicKey = wireGuardPublicKey(change.privateKey);
-    device.peers.delete(device.publicKey);
+    removePeer(device, device.publicKey);
   }
   if (change.listenPort !== undefined) device.listenPort = change.listenPort;
   if (change.fwmark !== undefined) device.fwmark = change.fwmark;
@@ -102,9 +103,15 @@ function addPeer(device: FakeDevice, change: Extract<WireGuardChange, { kind: "a
 
 function claim(device: FakeDevice, owner: FakePeer, prefixes: readonly string[]): void {
   for (const prefix of prefixes) {
-    for (const peer of device.peers.values()) peer.allowedIps.delete(prefix);
+    device.owners.get(prefix)?.allowedIps.delete(prefix);
+    device.owners.set(prefix, owner);
     owner.allowedIps.add(prefix);
   }
+}
+
+function removePeer(device: FakeDevice, publicKey: string): void {
+  for (const prefix of device.peers.get(publicKey)?.allowedIps ?? []) device.owners.delete(prefix);
+  device.peers.delete(publicKey);
 }
 
 function newPeer(): FakePeer {
