@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type JoinToken, parseJoinToken } from "@spanwire/core/identity/join-token";
+import type { Secret } from "@spanwire/core/identity/secret";
 import { proofSigningInput } from "@spanwire/core/records/signing-input";
 import { FleetService } from "@spanwire/proto/fleet";
 import { ClusterKind } from "@spanwire/proto/record";
@@ -105,6 +106,7 @@ export interface Wish {
 }
 
 export interface TestGateway {
+  readonly privateKey: Secret;
   readonly signer: LocalSigner;
   readonly nkey: NkeyPair;
   /** Registers over a connection of its own. */
@@ -122,7 +124,8 @@ export interface ProvenCall {
 
 /** A gateway with keys of its own; `token` says where the hub is and for which cluster. */
 export function createTestGateway(): TestGateway {
-  const signer = createSigner(generateSigningKey().privateKey);
+  const { privateKey } = generateSigningKey();
+  const signer = createSigner(privateKey);
   const nkey = createNkeyPair("user", generateSigningKey().privateKey);
 
   async function prove(client: RegistrationClient, method: string, body: Uint8Array): Promise<ProvenCall> {
@@ -136,6 +139,7 @@ export function createTestGateway(): TestGateway {
     return { client, call: await prove(client, method, body) };
   }
   return {
+    privateKey,
     signer,
     nkey,
     prove,
