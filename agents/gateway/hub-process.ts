@@ -65,10 +65,21 @@ export class HubProcess implements AsyncDisposable {
     this.#child = undefined;
   }
 
-  /** A join token, as text. */
-  async token(clusterId: string): Promise<Secret> {
-    const { token } = await this.#call((fleet) => fleet.createToken({ clusterId }, CALL));
+  /** A join token, as text; to take an ordinal over it must be named. */
+  async token(clusterId: string, ordinal?: number): Promise<Secret> {
+    const wish = { clusterId, ...(ordinal === undefined ? {} : { ordinal }) };
+    const { token } = await this.#call((fleet) => fleet.createToken(wish, CALL));
     return new Secret(Buffer.from(token));
+  }
+
+  /** Ids of the clusters that the hub knows. */
+  clusters(): Promise<string[]> {
+    return this.#call(async (fleet) => (await fleet.listClusters({}, CALL)).clusters.map(({ id }) => id).sort());
+  }
+
+  /** Of the embedded NATS; to be copied or replaced while the hub is down. */
+  get storeDirectory(): string {
+    return join(this.#directory, "nats/jetstream");
   }
 
   /** Revokes a cluster and returns the gateways that have shown its peers absent, once every reachable one has. */

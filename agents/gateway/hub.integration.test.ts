@@ -1,3 +1,4 @@
+import { cp, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ClusterKind } from "@spanwire/proto/record";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
@@ -21,15 +22,15 @@ async function open() {
   const hub = stack.use(await HubProcess.start(join(directory.path, "hub")));
   const stateOf = (site: Site) => join(directory.path, site);
 
-  async function start(site: Site, kernel?: FakeKernel): Promise<TestAgent> {
+  async function start(site: Site, kernel?: FakeKernel, ordinal?: number): Promise<TestAgent> {
     const stateDirectory = stateOf(site);
     const membership = await ensureMembership({
       stateDirectory,
       identity: await ensureIdentity(stateDirectory),
-      token: kernel === undefined ? await hub.token(site) : undefined,
+      token: kernel === undefined ? await hub.token(site, ordinal) : undefined,
       clusterId: site,
       hubAddress: undefined,
-      wish: { kind: ClusterKind.VM, prefixes: [PREFIXES[site]], labels: {}, ordinal: undefined },
+      wish: { kind: ClusterKind.VM, prefixes: [PREFIXES[site]], labels: {}, ordinal },
       clock: systemClock,
       random: Math.random,
       log: createRecordingLog(),
@@ -48,7 +49,8 @@ async function open() {
       }
     }
   }
-  return { hub, start, peered, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  const loseDisk = (site: Site) => rm(stateOf(site), { recursive: true });
+  return { hub, start, peered, loseDisk, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 test("register, state, peer; the hub dies, an agent restarts, a third joins, one is revoked", async () => {
@@ -73,4 +75,38 @@ test("register, state, peer; the hub dies, an agent restarts, a third joins, one
   expect(await mesh.hub.revoke("us")).toEqual(["eu/0", "plant/0"]);
   for (const { kernel } of [again, plant]) expect(kernel.toString()).not.toContain(ENDPOINTS.us);
   expect(again.kernel.toString()).toContain(ENDPOINTS.plant);
+});
+
+test("a store that was rolled back to an old copy is healed by what the agents hold", async () => {
+  await using mesh = await open();
+  const [eu, us] = [await mesh.start("eu"), await mesh.start("us")];
+  await mesh.peered({ eu, us });
+  const { storeDirectory } = mesh.hub;
+  await mesh.hub.kill();
+  await cp(storeDirectory, `${storeDirectory}.old`, { recursive: true });
+  await mesh.hub.restart();
+  const plant = await mesh.start("plant");
+  await mesh.peered({ eu, us, plant });
+
+  await mesh.hub.kill();
+  await rm(storeDirectory, { recursive: true });
+  await rename(`${storeDirectory}.old`, storeDirectory);
+  await mesh.hub.restart();
+  await eventually(() => mesh.hub.clusters()).toEqual(["eu", "plant", "us"]);
+  for (const { kernel } of [eu, us]) expect(kernel.toString()).toContain(ENDPOINTS.plant);
+  await eventually(() => eu.agent.state.conditions).toEqual([]);
+});
+
+test("a gateway that lost its disk takes its ordinal again with a new token", async () => {
+  await using mesh = await open();
+  const [eu, us] = [await mesh.start("eu"), await mesh.start("us")];
+  await mesh.peered({ eu, us });
+  const former = eu.kernel.toString();
+  await us.stop();
+  await mesh.loseDisk("us");
+  const again = await mesh.start("us", undefined, 0);
+  await mesh.peered({ us: again, eu });
+  await eventually(() => eu.kernel.toString()).not.toBe(former);
+  const peers = eu.kernel.toString().match(/peer /g);
+  expect(peers).toHaveLength(1);
 });

@@ -78,7 +78,8 @@ export function offerAll(map: RecordMap, entries: readonly Entry[]): OfferedAll 
   return { accepted, same, rejected: [...rejected, ...waiting] };
 }
 
-function rankOf(key: string): number {
+/** The place of a key in the order in which records vouch for each other: smaller ones come first. */
+export function rankOf(key: string): number {
   const { type } = parseKey(key);
   return type === "head" || type === "applied" ? NOT_IN_MAP : RANK[type];
 }

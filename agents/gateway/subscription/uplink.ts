@@ -17,6 +17,7 @@ import type { Clock, Random } from "@spanwire/core/time";
 import { StoreReplySchema } from "@spanwire/proto/agent";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { startLoop } from "@spanwire/runtime/loop/loop";
+import { rankOf } from "./offer-all.ts";
 import type { OwnStatement, SealedStatement, StatementContent } from "./own-statement.ts";
 import type { Subscription } from "./subscription.ts";
 
@@ -104,9 +105,13 @@ async function sendStatement(nats: NatsConnection, content: StatementContent, op
   }
 }
 
-/** Sends one record that the store has lost; tells whether there may be more. */
+/**
+ * Sends one record that the store has lost; tells whether there may be more. Authority first, or the hub could not verify
+ * what follows; among equals any, because every agent does the same.
+ */
 async function handBackOne(nats: NatsConnection, { self, subscription, random, log }: UplinkOptions): Promise<boolean> {
-  const records = [...subscription.missing.values()];
+  const byRank = Map.groupBy(subscription.missing.values(), ({ key }) => rankOf(key));
+  const records = byRank.get(Math.min(...byRank.keys())) ?? [];
   const record = records[Math.floor(random() * records.length)];
   if (record === undefined) return false;
   const reply = await store(nats, self, record.bytes);
