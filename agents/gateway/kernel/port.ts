@@ -92,7 +92,7 @@ export interface OtherTarget {
   readonly type: number;
 }
 
-/** Devices, addresses and routes that are not ours. */
+/** Devices, addresses and routes that are not ours, without IPv6's link-local ones. */
 export interface HostNetwork {
   readonly addresses: readonly Address[];
   /** Routes without a gateway in any table but ours and `local`: what is directly connected. */

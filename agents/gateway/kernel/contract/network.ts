@@ -287,6 +287,39 @@ export const networkContract: readonly ContractCase[] = [
     }),
   ),
   {
+    name: "a lane that is down keeps its IPv4 address, loses its IPv6 one, and needs its routes again",
+    run: async (kernel, names) => {
+      const [device] = names.lanes;
+      await prepare(kernel, names);
+      const addresses = ["198.18.0.17/32", "fd00::11/128"].map((address) => ({ device, address }));
+      for (const address of addresses) await apply(kernel, { kind: "add-address", address });
+      await apply(kernel, { kind: "set-link", name: device, up: false }, { kind: "set-link", name: device, up: true });
+      const { addresses: left } = await kernel.network.observe();
+      deepStrictEqual(
+        left.filter((address) => address.device === device),
+        addresses.slice(0, 1),
+      );
+    },
+  },
+  {
+    name: "an address that goes leaves the routes of our table that have it as their source",
+    run: async (kernel, names) => {
+      const [lane] = names.lanes;
+      await prepare(kernel, names);
+      await apply(
+        kernel,
+        ...groupOf(lane),
+        replaceRoute(prefixRoute()),
+        replaceRoute(route("fd00:2::/64", { kind: "device", device: lane, source: STABLE_IPV6 }, 1024)),
+        { kind: "remove-address", address: { device: names.stable, address: `${STABLE}/32` } },
+        { kind: "remove-address", address: { device: names.stable, address: `${STABLE_IPV6}/128` } },
+      );
+      const { routes } = await kernel.network.observe();
+      deepStrictEqual(routes[0], prefixRoute());
+      strictEqual(routes.length, 2);
+    },
+  },
+  {
     name: "adds and removes rules of both families, twice without effect",
     run: async (kernel) => {
       const rules = (["ipv4", "ipv6"] as const).map((family) => ({

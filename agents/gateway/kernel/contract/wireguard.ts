@@ -37,6 +37,17 @@ export const wireGuardContract: readonly ContractCase[] = [
     },
   },
   {
+    name: "does not take a device of another kind for its own",
+    run: async ({ wireguard, network }, { lanes: [lane] }) => {
+      await network.apply({ kind: "add-dummy-link", name: lane, mtuBytes: 1400 });
+      strictEqual(await wireguard.observe(lane), undefined);
+      const add = { kind: "add-wireguard-link", name: lane, mtuBytes: 1420 } as const;
+      await rejects(wireguard.apply(add), { code: "kernel" });
+      await network.apply({ kind: "remove-link", name: lane });
+      await wireguard.apply(add);
+    },
+  },
+  {
     name: "sets what is given and leaves the rest alone",
     run: async (kernel, { lanes: [device] }) => {
       const { privateKey, publicKey } = generateWireGuardKey();

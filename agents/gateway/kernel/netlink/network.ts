@@ -91,7 +91,7 @@ export function createNetlinkNetwork({ route, ownership, laneKind, watch }: Netw
     const connected = (await routesOf(undefined))
       .filter((record) => isConnected(record) && record.table !== ownership.table && record.table !== TABLE_LOCAL)
       .map(({ index = 0, destination, table }) => ({ device: nameOf(index) ?? "", destination, table }))
-      .filter(({ device }) => !ownsDevice(ownership, device));
+      .filter(({ device, destination }) => !ownsDevice(ownership, device) && !destination.startsWith("fe80:"));
     return {
       addresses: withDevices(addresses, nameOf).filter(({ device }) => !ownsDevice(ownership, device)),
       connected: connected.sort(by(({ destination, device }) => `${destination} ${device}`)),

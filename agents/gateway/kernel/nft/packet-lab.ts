@@ -5,26 +5,22 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Family } from "@spanwire/core/address/ip";
 import {
+  beginConnect,
   closeSocket,
-  connectTcp,
+  connectionOf,
   openListener,
-  openTcp,
   openUdp,
   receiveUdp,
   sendUdp,
   socketAddress,
 } from "../../../../test/netns/sockets.ts";
 import { createTestNamespace, type TestNamespace } from "../contract/namespace.ts";
+import { type Host, startUdpFlow } from "../contract/udp-flow.ts";
 import { runInNamespace } from "../netlink/socket.ts";
 import { openKernel } from "../open-kernel.ts";
 
 /** Long enough for a packet between namespaces, short enough to wait for one that never comes. */
 const PATIENCE_MS = 250;
-
-export interface Host {
-  readonly namespace: TestNamespace;
-  readonly address: string;
-}
 
 interface Datagram {
   readonly port: number;
@@ -91,10 +87,13 @@ export async function createPacketLab(family: Family) {
     look: () => Promise<T>,
   ): Promise<T | undefined> {
     const listener = runInNamespace(to.namespace.path, () => openListener({ address: to.address, port }));
-    const client = runInNamespace(from.namespace.path, () => openTcp({ address: from.address, port: fromPort ?? 0 }));
+    const client = runInNamespace(from.namespace.path, () =>
+      beginConnect({ address: from.address, port: fromPort ?? 0 }, { address: to.address, port }),
+    );
     try {
-      const connected = await connectTcp(client, { address: to.address, port }, PATIENCE_MS);
-      return connected ? await look() : undefined;
+      for (let waitedMs = 0; connectionOf(client) === "pending" && waitedMs < PATIENCE_MS; waitedMs += 5)
+        await sleep(5);
+      return connectionOf(client) === "connected" ? await look() : undefined;
     } finally {
       closeSocket(client);
       closeSocket(listener);
@@ -151,32 +150,7 @@ export async function createPacketLab(family: Family) {
       return Number(new RegExp(`${name}\\s+(\\d+)`).exec(text)?.[1]);
     },
 
-    /** Sends datagrams without pause until it is stopped. */
-    startFlow(from: Host, to: Host, { port, fromPort }: Datagram) {
-      const sender = udp(from, fromPort);
-      const receiver = udp(to, port);
-      const buffer = Buffer.alloc(2048);
-      const target = socketAddress({ address: to.address, port });
-      let sent = 0;
-      let arrived = 0;
-      const drain = () => {
-        while (receiveUdp(receiver, buffer) !== undefined) arrived += 1;
-      };
-      const timer = setInterval(() => {
-        for (let burst = 0; burst < 3; burst++) if (sendUdp(sender, Buffer.alloc(64), target) === 0) sent += 1;
-        drain();
-      }, 2);
-      return {
-        async stop() {
-          clearInterval(timer);
-          await sleep(PATIENCE_MS);
-          drain();
-          closeSocket(sender);
-          closeSocket(receiver);
-          return { sent, received: arrived };
-        },
-      };
-    },
+    startFlow: startUdpFlow,
 
     /** The remote prefix is routed to the outside, which has the remote host's address too. */
     async leadOutside() {
