@@ -11,6 +11,7 @@ import type { RunningServer } from "@spanwire/runtime/grpc/serve";
 import { createChecks } from "@spanwire/runtime/health/checks";
 import { serveHealth } from "@spanwire/runtime/health/serve-health";
 import type { Logger } from "@spanwire/runtime/log/logger";
+import type { Changes } from "@spanwire/runtime/loop/changes";
 import { createMetrics, type Metrics } from "@spanwire/runtime/metrics/create-metrics";
 import { createCounter } from "@spanwire/runtime/metrics/instruments";
 import { declareProcessMetrics } from "@spanwire/runtime/metrics/process-metrics";
@@ -19,6 +20,7 @@ import { createFleetService } from "./api/fleet-service.ts";
 import { meshFacts } from "./api/mesh-facts.ts";
 import type { HubConfig } from "./config.ts";
 import { answerAgents } from "./distribution/answer.ts";
+import { followLink } from "./follow-link.ts";
 import { type Foundation, openFoundation } from "./foundation.ts";
 import { createGatewayUsers } from "./nats/gateway-users.ts";
 import { writeOperatorAccess } from "./operator-access.ts";
@@ -28,7 +30,6 @@ import { ensureNonceKey } from "./registration/nonce-key.ts";
 import { createRegistrationService } from "./registration/registration-service.ts";
 import { servePort } from "./serve-port.ts";
 import { startLeadership } from "./state/leader.ts";
-import type { HubMap } from "./state/mesh-view.ts";
 import { followConnections } from "./status/connections.ts";
 import { declareMeshMetrics } from "./status/declare-metrics.ts";
 import { followReports } from "./status/report-view.ts";
@@ -128,11 +129,15 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   declareMeshMetrics(meter, { mesh: () => meshFacts({ map, reports, gateways, clock }), isLeader });
 
   const answering = answer({ foundation, log, metrics, signal: running });
-  const readiness = followReadiness(map, [registration, fleet], running);
+  const link = followLink(connections.state);
+  const isReady = () => map.isCurrent && link.isUp;
+  const readiness = Promise.all(
+    [map.changes, link.changes].map((changes) => tellReadiness(isReady, changes, [registration, fleet], running)),
+  );
   const contextFile = join(config.dir, "context.json");
   const fleetAddress = formatAddress(config.advertise, fleet.port);
   await writeOperatorAccess({ authority, address: fleetAddress, path: contextFile, clock });
-  const metricsPort = await openHealth(config, { map, metrics, open });
+  const metricsPort = await openHealth(config, { isReady, metrics, open });
   open.defer(() => failed.abort());
   onReady?.({ meshId, registrationAddress: hubAddress, fleetAddress, metricsPort, contextFile });
   await Promise.all([answering, leadership.done, reports.done, gateways.done, readiness]);
@@ -205,21 +210,32 @@ function answer({ foundation, log, metrics: { meter }, signal }: AnswerOptions):
 }
 
 /** What the health services answer: whether this hub can be used now. */
-async function followReadiness(map: HubMap, servers: readonly RunningServer[], signal: AbortSignal): Promise<void> {
+async function tellReadiness(
+  isReady: () => boolean,
+  changes: Changes,
+  servers: readonly RunningServer[],
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
-    const { version } = map.changes;
-    for (const server of servers) server.setServing(map.isCurrent);
-    await map.changes.after(version, signal).catch(() => {});
+    const { version } = changes;
+    for (const server of servers) server.setServing(isReady());
+    await changes.after(version, signal).catch(() => {});
   }
+}
+
+interface HealthParts {
+  readonly isReady: () => boolean;
+  readonly metrics: Metrics;
+  readonly open: AsyncDisposableStack;
 }
 
 async function openHealth(
   { listen: host, metricsPort: port }: HubConfig,
-  { map, metrics, open }: { readonly map: HubMap; readonly metrics: Metrics; readonly open: AsyncDisposableStack },
+  { isReady, metrics, open }: HealthParts,
 ): Promise<number | undefined> {
   if (port === undefined) return undefined;
   const ready = createChecks();
-  ready.add("map", () => (map.isCurrent ? undefined : "the store cannot be reached"));
+  ready.add("store", () => (isReady() ? undefined : "the store in NATS cannot be reached"));
   const health = await serveHealth({ address: { host, port }, live: createChecks(), ready, metrics });
   open.defer(() => health.close());
   return health.port;
