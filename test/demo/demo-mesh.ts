@@ -1,9 +1,10 @@
 /** @module The demo's processes: one hub, an agent for each gateway, and the operator's connection to the hub. */
+import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type FleetClient, openFleet } from "@spanwire/cli/fleet";
 import { readOperatorContext } from "@spanwire/runtime/operator-context/operator-context";
-import { lastLines } from "../lab/execute.ts";
+import { execute, lastLines } from "../lab/execute.ts";
 import { natsServerPath } from "../lab/nats-server.ts";
 import { wireguardGoPath } from "../lab/wireguard-go.ts";
 import type { GatewayMachine, Machine, Site } from "../netns/topology.ts";
@@ -28,6 +29,8 @@ export class DemoMesh implements AsyncDisposable {
   readonly #options: DemoMeshOptions;
   readonly #agents = new Map<string, Program>();
   readonly #rooms = new Map<string, Program>();
+  /** Of the gateways that have an agent. */
+  readonly #namespaces = new Set<string>();
   #hub: Program | undefined;
   #fleet: ({ readonly client: FleetClient } & Disposable) | undefined;
 
@@ -51,7 +54,7 @@ export class DemoMesh implements AsyncDisposable {
 
   /** Starts hub and NATS, or starts them again on the same state, and returns when the API answers. */
   async startHub(): Promise<void> {
-    const { hub, directory, keep } = this.#options;
+    const { hub, directory } = this.#options;
     const state = join(directory, "hub");
     const address = hub.underlay.ipv4;
     this.#hub = await this.#start(hub, "hub", [
@@ -63,7 +66,6 @@ export class DemoMesh implements AsyncDisposable {
       this.#fleet ??= openFleet(await readOperatorContext(context));
       return this.#fleet.client.getVersion({}, { timeoutMs: 2_000 });
     });
-    void keep;
   }
 
   /** Ends hub and nats-server at once, as a power cut would. */
@@ -84,6 +86,8 @@ export class DemoMesh implements AsyncDisposable {
   /** Starts the agent of a gateway that has joined, or with the options of a first start. */
   async startAgent(site: Site, gateway: GatewayMachine, options: readonly string[] = []): Promise<void> {
     const { directory, dataplane } = this.#options;
+    // Forwarding from the LAN is the host's own setting: the agent reports it, and changes its own devices only.
+    gateway.namespace.sysctl({ "ipv4/conf/lan/forwarding": 1 });
     const state = join(directory, gateway.name);
     await mkdir(state, { recursive: true, mode: 0o700 });
     const endpoint = site.router === undefined ? ["--endpoint", gateway.underlay.ipv4] : [];
@@ -93,6 +97,7 @@ export class DemoMesh implements AsyncDisposable {
       ...options,
     ]);
     this.#agents.set(gateway.name, program);
+    this.#namespaces.add(gateway.namespace.name);
   }
 
   async endAgent(gateway: GatewayMachine, signal: NodeJS.Signals): Promise<void> {
@@ -109,8 +114,14 @@ export class DemoMesh implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#fleet?.[Symbol.dispose]();
     if (this.#options.keep) return;
-    const programs = [...this.#agents.values(), ...(this.#hub ? [this.#hub] : []), ...this.#rooms.values()];
-    await Promise.all(programs.map(async (program) => program.exitCode() === undefined && program.end("SIGKILL")));
+    const end = async (program: Program, signal: NodeJS.Signals) => {
+      if (program.exitCode() === undefined) await program.end(signal);
+    };
+    await Promise.all([...this.#agents.values()].map((agent) => end(agent, "SIGKILL")));
+    // A wireguard-go outlives its agent, as it should; not the demo.
+    for (const name of this.#namespaces) await execute(["sh", "-c", `ip netns pids ${name} | xargs -r kill -9`]);
+    if (this.#hub !== undefined) await end(this.#hub, "SIGTERM"); // and with it its nats-server
+    await Promise.all([...this.#rooms.values()].map((room) => end(room, "SIGKILL")));
   }
 
   async #start(machine: Machine, name: string, args: readonly string[]): Promise<Program> {
@@ -121,7 +132,7 @@ export class DemoMesh implements AsyncDisposable {
       enter,
       argv: [process.execPath, spanwire, ...args],
       logFile: join(directory, `${name}.log`),
-      env: userspace ? { SPANWIRE_WIREGUARD_GO: await wireguardGoPath() } : {},
+      env: userspace ? { SPANWIRE_AGENT_WIREGUARD_GO: await wireguardGoPath() } : {},
       outlives: keep,
     });
   }
@@ -130,7 +141,9 @@ export class DemoMesh implements AsyncDisposable {
   async #room(machine: Machine): Promise<readonly string[]> {
     let holder = this.#rooms.get(machine.name);
     if (holder === undefined) {
-      const script = "mkdir -p /run/wireguard && mount -t tmpfs tmpfs /run/wireguard && exec sleep infinity";
+      const ready = join(this.#options.directory, `${machine.name}.room.ready`);
+      const mount = "mkdir -p /run/wireguard && mount -t tmpfs tmpfs /run/wireguard";
+      const script = `${mount} && touch ${ready} && exec sleep infinity`;
       holder = await startProgram({
         enter: [...machine.namespace.enter, "unshare", "--mount", "--"],
         argv: ["sh", "-c", script],
@@ -138,6 +151,7 @@ export class DemoMesh implements AsyncDisposable {
         outlives: this.#options.keep,
       });
       this.#rooms.set(machine.name, holder);
+      await eventually(`a mount namespace for ${machine.name}`, () => existsSync(ready));
     }
     return ["nsenter", `--mount=/proc/${holder.pid}/ns/mnt`, `--net=/run/netns/${machine.namespace.name}`, "--"];
   }

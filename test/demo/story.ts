@@ -110,8 +110,8 @@ async function moveEndpoint(topology: Topology, mesh: DemoMesh, site: Site, from
   const moved = { ...gateway, underlay: { ...gateway.underlay, ipv4: "192.0.2.200" } };
   const gatewayOfInternet = (await topology.internet.sh("ip -4 -o addr show br0")).match(/inet ([\d.]+)/)?.[1];
   await gateway.namespace.ip(
-    "addr add 192.0.2.200/24 dev eth0",
     `addr del ${gateway.underlay.ipv4}/24 dev eth0`,
+    "addr add 192.0.2.200/24 dev eth0",
     `route replace default via ${gatewayOfInternet}`,
   );
   const started = performance.now();

@@ -3,7 +3,8 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { createServer, Socket } from "node:net";
 import type { Namespace } from "../netns/namespace.ts";
-import { closeSocket, connectTcp, openListener, openTcp } from "../netns/sockets.ts";
+import { beginConnect, closeSocket, connectionOf, openListener } from "../netns/sockets.ts";
+import { eventually } from "./eventually.ts";
 
 export interface TransferEnd {
   readonly namespace: Namespace;
@@ -29,11 +30,14 @@ export async function transfer(
   try {
     const started = performance.now();
     const payload = randomBytes(bytes);
-    const fd = from.namespace.within(() => openTcp({ address: from.address, port: 0 }));
-    if (!(await connectTcp(fd, { address: to.address, port: PORT }, CONNECT_LIMIT_MS))) {
+    const local = { address: from.address, port: 0 };
+    const fd = from.namespace.within(() => beginConnect(local, { address: to.address, port: PORT }));
+    await eventually(`connect ${from.address} > ${to.address}`, () => connectionOf(fd) === "connected", {
+      timeoutMs: CONNECT_LIMIT_MS,
+    }).catch((error) => {
       closeSocket(fd);
-      throw new Error(`transfer ${from.address} > ${to.address}: no connection in ${CONNECT_LIMIT_MS / 1000} s`);
-    }
+      throw error;
+    });
     new Socket({ fd }).end(payload);
     await whole;
     const sent = createHash("sha256").update(payload).digest("hex");
