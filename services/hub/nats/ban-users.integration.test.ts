@@ -87,6 +87,12 @@ test("a user whose tokens have all expired stays banned without being named to t
   const bans = await follow();
   expect(bans.isBanned(old)).toBe(true);
   expect(await refused()).toEqual([]);
+
+  const recent = newUser().publicKey;
+  await bans.ban(recent);
+  const later = await follow({ ...systemClock, now: () => Date.now() + 30 * DAY_MS });
+  expect(await refused()).toEqual([]);
+  expect(later.isBanned(recent)).toBe(true);
 });
 
 async function restart(changed = config()): Promise<void> {

@@ -13,7 +13,7 @@ import { createVerify } from "@spanwire/runtime/crypto/verify";
 import { GATEWAY_LIFETIME_MS } from "../authority/ca.ts";
 import { createInTurn } from "../registration/in-turn.ts";
 import type { RegistryBucket } from "../state/port.ts";
-import { refusesExactly } from "./account-token.ts";
+import { refusesUsers } from "./account-token.ts";
 import type { NatsOperator } from "./operator.ts";
 
 export interface Bans {
@@ -36,23 +36,29 @@ export interface BanOptions {
 
 const PREFIX = "ban.";
 const UPDATE_SUBJECT = "$SYS.REQ.CLAIMS.UPDATE";
-const TIMEOUT_MS = 5_000;
+const TIMEOUT_MS = 2_000;
 const RETRY_MS = 1_000;
 /** In case everything else was missed. */
 const CHECK_MS = 10_000;
-/** Of several hubs that tell at the same time, the last one's word stays: the others look, and tell again. */
+/** Of two hubs that tell at the same time, the last one's word stays: the other one looks, and tells again. */
 const ATTEMPTS = 10;
 /** Longer than any token lives: naming a user beyond that would only make the account's token grow for ever. */
 const TOLD_FOR_MS = 7 * GATEWAY_LIFETIME_MS;
 
-/** Reads the bans, tells them, and follows those that other hubs write. Returns when the server has been told once. */
+/**
+ * Reads the bans, tells them, and follows those that other hubs write. Returns when the server has been told once; rejects
+ * with the signal's reason, and with `unavailable` when the registry is away.
+ */
 export async function followBans(options: BanOptions): Promise<Bans> {
   const { registry, system, clock, signal } = options;
   const banned = new Map<string, number>();
   const inTurn = createInTurn();
   const telling = () => inTurn(() => tell(options, banned));
+  const told = Promise.withResolvers<void>();
   for (const { key, bytes } of await registry.list(PREFIX)) banned.set(nkeyOf(key), readTime(bytes));
-  await telling();
+  const done = Promise.all([follow, tellReconnected, check].map((step) => repeat(options, step))).then(() => undefined);
+  await Promise.race([told.promise, done]);
+  signal.throwIfAborted();
   return {
     isBanned: (nkey) => banned.has(nkey),
     async ban(nkey) {
@@ -63,33 +69,28 @@ export async function followBans(options: BanOptions): Promise<Bans> {
       }
       await telling();
     },
-    done: Promise.all([follow, tellReconnected, check].map((step) => repeat(options, step))).then(() => undefined),
+    done,
   };
 
   async function follow(): Promise<void> {
-    const found = new Set<string>();
+    let found: Set<string> | undefined = new Set();
     for await (const event of registry.watch({ prefix: PREFIX, signal })) {
       if (event.kind === "put") {
-        const nkey = nkeyOf(event.entry.key);
-        found.add(nkey);
-        banned.set(nkey, readTime(event.entry.bytes));
-        await telling();
+        banned.set(nkeyOf(event.entry.key), readTime(event.entry.bytes));
+        found?.add(nkeyOf(event.entry.key));
       } else if (event.kind === "current") {
         // A registry that was rolled back has lost bans that we know.
-        for (const [nkey, atMs] of banned) if (!found.has(nkey)) await keep(registry, nkey, atMs);
+        for (const [nkey, atMs] of banned) if (found?.has(nkey) !== true) await keep(registry, nkey, atMs);
+        found = undefined;
       }
+      if (found === undefined) await telling();
     }
   }
 
   async function tellReconnected(): Promise<void> {
-    const statuses = system.status()[Symbol.asyncIterator]();
-    const end = () => void statuses.return?.();
-    signal.addEventListener("abort", end, { once: true });
-    for (let next = await statuses.next(); next.done !== true; next = await statuses.next()) {
-      if (next.value.type === "reconnect") await telling();
-    }
-    signal.removeEventListener("abort", end);
-    if (system.isClosed()) await clock.sleep(CHECK_MS, signal);
+    await telling();
+    told.resolve();
+    await nextReconnect(system, signal);
   }
 
   async function check(): Promise<void> {
@@ -101,6 +102,15 @@ export async function followBans(options: BanOptions): Promise<Bans> {
 /** Reads the store itself: at least as new as any map that was read before. */
 export async function isBannedInStore(registry: RegistryBucket, nkey: string): Promise<boolean> {
   return (await registry.get(`${PREFIX}${nkey}`)) !== undefined;
+}
+
+async function nextReconnect(system: NatsConnection, signal: AbortSignal): Promise<void> {
+  const statuses = system.status()[Symbol.asyncIterator]();
+  const end = () => void statuses.return?.();
+  signal.addEventListener("abort", end, { once: true });
+  for (let next = await statuses.next(); !next.done && next.value.type !== "reconnect"; ) next = await statuses.next();
+  signal.removeEventListener("abort", end);
+  end();
 }
 
 async function repeat({ clock, onFailure, signal }: BanOptions, step: () => Promise<void>): Promise<void> {
@@ -122,11 +132,14 @@ async function keep(registry: RegistryBucket, nkey: string, atMs: number): Promi
 async function tell({ operator, system, clock }: BanOptions, banned: ReadonlyMap<string, number>): Promise<void> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const nowMs = clock.now();
-    const recent = [...banned].filter(([, atMs]) => atMs > nowMs - TOLD_FOR_MS);
-    const nkeys = new Set(recent.map(([nkey]) => nkey));
+    const isExpired = (nkey: string) => (banned.get(nkey) ?? 0) < nowMs - TOLD_FOR_MS;
+    const { refused = [], expired = [] } = Object.groupBy(banned.keys(), (nkey) =>
+      isExpired(nkey) ? "expired" : "refused",
+    );
+    const users = { refused: new Set(refused), expired: new Set(expired) };
     const present = await lookUpAccount(system, operator.meshAccount);
-    if (refusesExactly(present, nkeys)) return;
-    await updateAccount(system, operator.refuseUsers(present, nkeys, nowMs));
+    if (refusesUsers(present, users)) return;
+    await updateAccount(system, operator.refuseUsers(present, users, nowMs));
   }
   throw new SpanwireError("unavailable", "ban users: the server does not keep the account as it is told");
 }

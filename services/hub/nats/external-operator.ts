@@ -44,7 +44,7 @@ export function openExternalOperator({
   return {
     meshAccount: account,
     systemCreds: parseNatsCreds(systemCreds),
-    refuseUsers: (present, nkeys, nowMs) => refuseUsers(present, nkeys, { nowMs, operator }),
+    refuseUsers: (present, users, nowMs) => refuseUsers(present, users, { nowMs, operator }),
     hubUserJwt(role, { nkey, ...times }) {
       if (role === "system") throw new TypeError("the system user of an external operator is not the hub's to issue");
       const options = { subject: nkey, name: `hub-${role}`, permissions: HUB_PERMISSIONS[role], ...times, ...issuer };

@@ -23,7 +23,8 @@ export interface HubConnectionOptions {
   readonly signal: AbortSignal;
 }
 
-const USER_LIFETIME_MS = 3_600_000;
+/** At its end the server cuts the connection, and everything that follows the store begins anew. */
+const USER_LIFETIME_MS = 30 * 86_400_000;
 
 /** Connects all three, with keys that this process alone knows and tokens made anew for each connection. */
 export async function openHubConnections(options: HubConnectionOptions): Promise<HubConnections> {

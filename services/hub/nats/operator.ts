@@ -11,7 +11,7 @@ import type { NatsClaims } from "@spanwire/runtime/crypto/nats-jwt";
 import { createNkeyPair, type NkeyKind, type NkeyPair } from "@spanwire/runtime/crypto/nkey";
 import { generateSigningKey } from "@spanwire/runtime/crypto/signing-key";
 import { ensureSecret, type SecretStore } from "../secrets/port.ts";
-import { refuseUsers } from "./account-token.ts";
+import { type RefusedUsers, refuseUsers } from "./account-token.ts";
 
 export interface NatsOperator {
   /** Public nkey of the mesh's account. */
@@ -19,7 +19,7 @@ export interface NatsOperator {
   /** For the hub's system connection, where the hub may not issue its user; undefined where it may. */
   readonly systemCreds: NatsCreds | undefined;
   /** The account's present token, changed so that it refuses these users and signed anew. */
-  refuseUsers(present: NatsClaims, nkeys: ReadonlySet<string>, nowMs: number): string;
+  refuseUsers(present: NatsClaims, users: RefusedUsers, nowMs: number): string;
   /** For one of the hub's own connections. */
   hubUserJwt(
     role: HubRole,
@@ -95,7 +95,7 @@ export async function openNatsOperator(secrets: SecretStore): Promise<OwnOperato
       operator,
     ),
     systemCreds: undefined,
-    refuseUsers: (present, nkeys, nowMs) => refuseUsers(present, nkeys, { nowMs, operator }),
+    refuseUsers: (present, users, nowMs) => refuseUsers(present, users, { nowMs, operator }),
     hubUserJwt: (role, { nkey, ...times }) => {
       const options = { subject: nkey, name: `hub-${role}`, permissions: HUB_PERMISSIONS[role], ...times };
       return role === "system" ? encodeUserJwt(options, system) : encodeUserJwt({ ...options, issuerAccount }, signing);
