@@ -36,7 +36,7 @@ export interface Account {
   readonly duplicated: number;
   readonly reordered: number;
   readonly seconds: number;
-  /** The longest time in which the meter itself did not run: it sends what it missed in one burst. */
+  /** The longest time in which the meter itself did not run; what it would have sent meanwhile is not sent. */
   readonly worstStallMs: number;
   readonly flows: readonly (FlowAccount & { readonly spec: FlowSpec })[];
   /** When it began, on the clock of the flows' gaps. */
@@ -54,6 +54,7 @@ export interface Meter extends AsyncDisposable {
 
 const LATE_MS = 2000;
 const POLL_MS = 50;
+const SHOWN_GAPS = 4;
 const RECEIVE_BUFFER_BYTES = 16 << 20;
 
 /** Starts the flows and returns when they run; needs root. */
@@ -129,8 +130,8 @@ export function describeAccount({
   return [
     `sent ${sent} lost ${lost} (${share.toFixed(2)} %) duplicated ${duplicated} reordered ${reordered}`,
     `in ${seconds.toFixed(1)} s, worst stall of the meter ${worstStallMs.toFixed(0)} ms`,
-    ...gaps.slice(0, 12),
-    ...(gaps.length > 12 ? [`and ${gaps.length - 12} more gaps`] : []),
+    ...gaps.slice(0, SHOWN_GAPS),
+    ...(gaps.length > SHOWN_GAPS ? [`and ${gaps.length - SHOWN_GAPS} more gaps`] : []),
   ].join("; ");
 }
 

@@ -38,16 +38,20 @@ interface Flow {
   readonly to: SocketAddress;
   readonly packet: Buffer;
   readonly intervalMs: number;
+  dueMs: number;
 }
 
 const MAGIC = 0x53574d31;
 const HEADER_BYTES = 12;
 const TICK_MS = 4;
+/** What a longer pause missed is not sent at all: a burst would overflow queues that the flows never fill. */
+const CATCH_UP_MS = 100;
 
 const { specs, receiveBufferBytes }: { specs: readonly FlowSpec[]; receiveBufferBytes: number } = workerData;
 const port = parentPort;
 if (port === null) throw new Error("the meter's worker is not a program of its own");
 
+const start = performance.now();
 /** By namespace, address and port: flows to one place share a socket, and with it the calls that ask it for packets. */
 const receivers = new Map<string, number>();
 const flows: Flow[] = [];
@@ -58,7 +62,6 @@ try {
   port.postMessage({ kind: "failed", message: String(error) } satisfies Reply);
 }
 
-const start = performance.now();
 let worstStallMs = 0;
 let lastTick = start;
 const loop = setInterval(tick, TICK_MS);
@@ -97,15 +100,24 @@ function openFlow(spec: FlowSpec, index: number): Flow {
   const packet = Buffer.alloc(Math.max(HEADER_BYTES, spec.bytes ?? 0));
   packet.writeUInt32LE(MAGIC, 0);
   packet.writeUInt32LE(index, 4);
-  return { log: new FlowLog(), fd, to: socketAddress(spec.to), packet, intervalMs: 1000 / spec.packetsPerSecond };
+  return {
+    log: new FlowLog(),
+    fd,
+    to: socketAddress(spec.to),
+    packet,
+    intervalMs: 1000 / spec.packetsPerSecond,
+    dueMs: start,
+  };
 }
 
 function tick(): void {
   const now = performance.now();
   worstStallMs = Math.max(worstStallMs, now - lastTick);
   lastTick = now;
-  for (const { log, fd, to, packet, intervalMs } of flows) {
-    while (start + log.next * intervalMs <= now) {
+  for (const flow of flows) {
+    const { log, fd, to, packet, intervalMs } = flow;
+    flow.dueMs = Math.max(flow.dueMs, now - CATCH_UP_MS);
+    for (; flow.dueMs <= now; flow.dueMs += intervalMs) {
       packet.writeUInt32LE(log.next, 8);
       const errno = sendUdp(fd, packet, to);
       log.send(now, errno);

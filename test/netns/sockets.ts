@@ -1,6 +1,5 @@
 /** @module Plain sockets by file descriptor: opened in a namespace (`Namespace.within`), used from anywhere after. */
 import { isIPv6 } from "node:net";
-import { promisify } from "node:util";
 import koffi from "koffi";
 
 const libc = koffi.load("libc.so.6");
@@ -8,6 +7,7 @@ const socket = libc.func("int socket(int family, int type, int protocol)");
 const bind = libc.func("int bind(int fd, void *address, int length)");
 const listen = libc.func("int listen(int fd, int backlog)");
 const connect = libc.func("int connect(int fd, void *address, int length)");
+const getpeername = libc.func("int getpeername(int fd, _Out_ void *address, _Inout_ uint32_t *length)");
 const setsockopt = libc.func("int setsockopt(int fd, int level, int name, void *value, int length)");
 const getsockopt = libc.func(
   "int getsockopt(int fd, int level, int name, _Out_ void *value, _Inout_ uint32_t *length)",
@@ -23,12 +23,13 @@ const SOCK_DGRAM = 2;
 const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
-const SO_SNDTIMEO = 21;
+const SO_ERROR = 4;
 const SO_RCVBUFFORCE = 33;
 const SO_MEMINFO = 55;
 const SK_MEMINFO_DROPS = 8;
 const SK_MEMINFO_BYTES = 9 * 4;
 const MSG_DONTWAIT = 0x40;
+const EINPROGRESS = 115;
 
 /** As sendto(2) wants it; made once for each destination, because it is used for each packet. */
 export type SocketAddress = Buffer;
@@ -88,19 +89,23 @@ export function openListener(local: Endpoint): number {
   return fd;
 }
 
-/** Opens an unconnected TCP socket for `connectTcp`. */
-export function openTcp(local: Endpoint): number {
-  return opened(local, SOCK_STREAM);
+/** Opens a TCP socket and begins to connect it; whether it came about, `connectionOf` tells. */
+export function beginConnect(local: Endpoint, to: Endpoint): number {
+  const fd = opened(local, SOCK_STREAM | SOCK_NONBLOCK);
+  const address = socketAddress(to);
+  if (connect(fd, address, address.length) < 0 && koffi.errno() !== EINPROGRESS) {
+    const errno = koffi.errno();
+    close(fd);
+    throw new Error(`connect to ${to.address} port ${to.port}: errno ${errno}`);
+  }
+  return fd;
 }
 
-/** Returns whether the connection came about in the time; the socket stays the caller's to close. */
-export async function connectTcp(fd: number, to: Endpoint, timeoutMs: number): Promise<boolean> {
-  const timeout = Buffer.alloc(16);
-  timeout.writeBigInt64LE(BigInt(Math.floor(timeoutMs / 1000)), 0);
-  timeout.writeBigInt64LE(BigInt((timeoutMs % 1000) * 1000), 8);
-  checked(setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, timeout, 16), "set SO_SNDTIMEO");
-  const address = socketAddress(to);
-  return (await promisify(connect.async)(fd, address, address.length)) === 0;
+export function connectionOf(fd: number): "connected" | "pending" | "refused" {
+  if (getpeername(fd, Buffer.alloc(28), [28]) === 0) return "connected";
+  const error = Buffer.alloc(4);
+  checked(getsockopt(fd, SOL_SOCKET, SO_ERROR, error, [4]), "read SO_ERROR");
+  return error.readInt32LE(0) === 0 ? "pending" : "refused";
 }
 
 export function closeSocket(fd: number): void {

@@ -14,11 +14,14 @@ import type { VmImage } from "./image.ts";
 import type { VmRun } from "./run.ts";
 
 export type VmOutcome =
-  | { readonly kind: "exited"; readonly status: number }
+  /** `console` is what the kernel said, when the command was ended by a signal (128 + n). */
+  | { readonly kind: "exited"; readonly status: number; readonly console?: string }
   | { readonly kind: "timed-out"; readonly afterMs: number; readonly console: string }
   | { readonly kind: "died"; readonly console: string };
 
 const CONSOLE_LINES = 60;
+/** Statuses above this are signals. */
+const SIGNALLED = 128;
 
 /** Boots the image with `run`'s command and waits for the end of the VM. */
 export async function boot(image: VmImage, config: LabConfig, run: VmRun): Promise<VmOutcome> {
@@ -32,9 +35,10 @@ export async function boot(image: VmImage, config: LabConfig, run: VmRun): Promi
     const argv = await qemuArguments({ image, config, run, directory, results });
     const ended = await runQemu(argv, run);
     const status = Number.parseInt(await ports.status, 10);
-    if (Number.isInteger(status)) return { kind: "exited", status };
+    if (Number.isInteger(status) && status <= SIGNALLED) return { kind: "exited", status };
 
     const console = await consoleTail(directory);
+    if (Number.isInteger(status)) return { kind: "exited", status, console };
     return ended.timedOut
       ? { kind: "timed-out", afterMs: run.timeoutMs, console }
       : { kind: "died", console: `${ended.stderr}\n${console}` };

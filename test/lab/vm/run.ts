@@ -47,6 +47,7 @@ export async function runInVm(run: VmRun): Promise<VmOutcome> {
 export function exitStatus(outcome: VmOutcome, say: (line: string) => void = sayToStderr): number {
   switch (outcome.kind) {
     case "exited":
+      if (outcome.console !== undefined) say(`kernel VM: ended by signal ${outcome.status - 128}\n${outcome.console}`);
       return outcome.status;
     case "timed-out":
       say(`kernel VM: not done after ${outcome.afterMs / 1000} s\n${outcome.console}`);
