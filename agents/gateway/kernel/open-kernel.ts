@@ -1,11 +1,11 @@
 /** @module The real kernel: wires the three ports for one network namespace. */
 import { release } from "node:os";
 import { kernelFeatures } from "./features.ts";
-import { runHere } from "./namespace.ts";
+import { runHere, runInNamespace } from "./namespace.ts";
 import { type NetlinkConnection, openConnection, throwFailure } from "./netlink/connection.ts";
 import { getGeneration, readGeneration } from "./netlink/generation-message.ts";
 import { createNetlinkNetwork } from "./netlink/network.ts";
-import { PROTOCOL, runInNamespace } from "./netlink/socket.ts";
+import { PROTOCOL } from "./netlink/socket.ts";
 import { watchKernel } from "./netlink/watch.ts";
 import { createNetlinkWireGuard } from "./netlink/wireguard.ts";
 import { TABLE } from "./nft/commands.ts";

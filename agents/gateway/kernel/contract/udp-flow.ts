@@ -1,7 +1,7 @@
 /** @module A flow of small UDP packets between two namespaces, counted at both ends. Tests only. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { closeSocket, openUdp, receiveUdp, sendUdp, socketAddress } from "../../../../test/netns/sockets.ts";
-import { runInNamespace } from "../netlink/socket.ts";
+import { runInNamespace } from "../namespace.ts";
 import type { TestNamespace } from "./namespace.ts";
 
 export interface Host {

@@ -98,15 +98,21 @@ export function createNetlinkNetwork({ route, ownership, laneKind, watch }: Netw
     };
   }
 
+  async function findLink(name: string): Promise<LinkRecord | undefined> {
+    let link: LinkRecord | undefined;
+    const failure = await route.request(getLink(name), (message, buffer) => {
+      link = readLink(message, buffer);
+    });
+    if (failure?.errno !== "ENODEV") throwFailure(`read link ${name}`, failure);
+    return link;
+  }
+
   /** Undefined where no device is needed. */
   async function indexOf(change: NetworkChange, device: string | undefined): Promise<number | undefined> {
     if (device === undefined) return undefined;
-    let index: number | undefined;
-    const failure = await route.request(getLink(device), (message, buffer) => {
-      index = readLink(message, buffer)?.index;
-    });
-    if (failure !== undefined) throw kernelError(change, failure.errno, `device ${device}: ${failure.said}`);
-    return index;
+    const link = await findLink(device);
+    if (link === undefined) throw kernelError(change, "ENODEV", `no device ${device}`);
+    return link.index;
   }
 
   async function send(change: NetworkChange, message: AttributeWriter, fine: readonly string[] = []): Promise<void> {
@@ -129,10 +135,9 @@ export function createNetlinkNetwork({ route, ownership, laneKind, watch }: Netw
         return send(change, addAddress(index ?? 0, change.address.address));
       }
       case "remove-address": {
-        const index = await findIndex(change.address.device);
-        return index === undefined
-          ? undefined
-          : send(change, removeAddress(index, change.address.address), ["EADDRNOTAVAIL"]);
+        const link = await findLink(change.address.device);
+        if (link === undefined) return; // went with its device
+        return send(change, removeAddress(link.index, change.address.address), ["EADDRNOTAVAIL"]);
       }
       case "replace-nexthop":
         return send(change, replaceNexthop(change.nexthop, await indexOf(change, deviceOfNexthop(change.nexthop))));
@@ -142,9 +147,9 @@ export function createNetlinkNetwork({ route, ownership, laneKind, watch }: Netw
         return send(change, replaceRoute(change.route, await indexOf(change, deviceOfRoute(change.route))));
       case "remove-route": {
         const device = deviceOfRoute(change.route);
-        const index = device === undefined ? undefined : await findIndex(device);
-        if (device !== undefined && index === undefined) return; // went with its device
-        return send(change, removeRoute(change.route, index), ["ESRCH", "ENOENT"]);
+        const link = device === undefined ? undefined : await findLink(device);
+        if (device !== undefined && link === undefined) return; // went with its device
+        return send(change, removeRoute(change.route, link?.index), ["ESRCH", "ENOENT"]);
       }
       case "add-rule":
         return send(change, addRule(change.rule), ["EEXIST"]);
@@ -160,19 +165,6 @@ export function createNetlinkNetwork({ route, ownership, laneKind, watch }: Netw
     if (failure?.errno === "EOPNOTSUPP") failure = await route.request(addLink({ ...change, kind: "bridge" }));
     if (failure?.errno === "EEXIST" && isDummy(await findLink(change.name))) return;
     if (failure !== undefined) throw kernelError(change, failure.errno, failure.said);
-  }
-
-  async function findLink(name: string): Promise<LinkRecord | undefined> {
-    let link: LinkRecord | undefined;
-    const failure = await route.request(getLink(name), (message, buffer) => {
-      link = readLink(message, buffer);
-    });
-    if (failure !== undefined && failure.errno !== "ENODEV") throwFailure(`read link ${name}`, failure);
-    return link;
-  }
-
-  async function findIndex(name: string): Promise<number | undefined> {
-    return (await findLink(name))?.index;
   }
 
   return { observe, host, watch, apply };

@@ -16,11 +16,11 @@ import {
 } from "../../../../test/netns/sockets.ts";
 import { createTestNamespace, type TestNamespace } from "../contract/namespace.ts";
 import { type Host, startUdpFlow } from "../contract/udp-flow.ts";
-import { runInNamespace } from "../netlink/socket.ts";
+import { runInNamespace } from "../namespace.ts";
 import { openKernel } from "../open-kernel.ts";
 
 /** Long enough for a packet between namespaces, short enough to wait for one that never comes. */
-const PATIENCE_MS = 250;
+const PATIENCE_MS = 500;
 
 interface Datagram {
   readonly port: number;
@@ -135,7 +135,7 @@ export async function createPacketLab(family: Family) {
     },
 
     async pings(from: Host, to: Host, options: readonly string[] = []) {
-      const ping = ["-q", "-c", "1", "-W", "0.3", ...options, to.address];
+      const ping = ["-q", "-c", "1", "-W", "0.6", ...options, to.address];
       return from.namespace.exec("ping", ...ping).then(
         () => true,
         () => false,

@@ -15,7 +15,7 @@ export function exchange(path: string, request: Buffer): Promise<Buffer | undefi
     const chunks: Buffer[] = [];
     const socket = createConnection(path);
     socket.setTimeout(TIMEOUT_MS, () => {
-      socket.destroy(kernelError(`ask ${path}`, "ETIMEDOUT", `no answer in ${TIMEOUT_MS / 1000} s`) as Error);
+      socket.destroy(kernelError(`ask ${path}`, "ETIMEDOUT", `no answer in ${TIMEOUT_MS / 1000} s`));
     });
     socket.on("connect", () => socket.write(request));
     socket.on("data", (chunk) => {
