@@ -34,7 +34,7 @@ import { controlAddresses, type DataplaneSettings, type Resolve } from "./local-
 import { changedClusters, Planner } from "./planner.ts";
 import { type Acknowledger, startAcknowledger } from "./report/acknowledger.ts";
 import { type Absence, type Ending, findEndings, observeAbsence, withoutWanted } from "./report/endings.ts";
-import { linkHealth } from "./report/link-health.ts";
+import { countEstablished, linkHealth } from "./report/link-health.ts";
 import { mapConditions, type ReportedCondition } from "./report/map-conditions.ts";
 import { type StatusReports, startStatusReports } from "./report/status-reports.ts";
 import { type StatementSettings, statementContent, toDataplane } from "./statement-content.ts";
@@ -108,6 +108,8 @@ export class Agent {
   #version = 0;
   #lastLook: FullOutcome | undefined;
   #hostConditions: readonly HostCondition[] = [];
+  /** Tunnels that had a handshake when we last looked. */
+  #established = 0;
   #reconciles = 0;
   #kernelWrites = 0;
   /** Tombstones whose peers no dump has shown absent yet. */
@@ -322,7 +324,9 @@ export class Agent {
   #onLook(look: FullOutcome): void {
     this.#lastLook = look;
     const conditions = hostConditions({ ...look, sysctls: this.#options.settings.sysctls });
-    if (isDeepStrictEqual(conditions, this.#hostConditions)) return;
+    const established = countEstablished(look.observed.devices);
+    if (established === this.#established && isDeepStrictEqual(conditions, this.#hostConditions)) return;
+    this.#established = established; // a tunnel that has come up is news that nobody should wait half a minute for
     this.#hostConditions = conditions;
     this.#status.changed();
   }

@@ -39,6 +39,12 @@ export function linkHealth({ clusters, devices, nowMs }: LinkFacts): LinkHealth[
   return links.sort((a, b) => oddity(a) - oddity(b)).slice(0, MAX_LINKS);
 }
 
+/** How many of the kernel's peers have made a handshake. */
+export function countEstablished(devices: LinkFacts["devices"]): number {
+  const peers = [...devices.values()].flatMap((device) => device.peers);
+  return peers.filter(({ lastHandshakeMs }) => lastHandshakeMs !== undefined).length;
+}
+
 function describe(clusterId: string, wanted: Peer, peer: ObservedPeer): LinkHealth {
   const { lastHandshakeMs, rxBytes, txBytes, endpoint } = peer;
   return create(LinkHealthSchema, {
