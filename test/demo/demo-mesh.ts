@@ -23,7 +23,9 @@ export interface DemoMeshOptions {
   readonly keep: boolean;
 }
 
-const CALL_MS = 20_000;
+const CALL_MS = 30_000;
+/** A program takes seconds to start where every instruction is emulated. */
+const START_LIMIT_MS = 120_000;
 
 export class DemoMesh implements AsyncDisposable {
   readonly #options: DemoMeshOptions;
@@ -64,7 +66,7 @@ export class DemoMesh implements AsyncDisposable {
     const context = join(state, "context.json");
     await this.#while(this.#hub, "hub up", async () => {
       this.#fleet ??= openFleet(await readOperatorContext(context));
-      return this.#fleet.client.getVersion({}, { timeoutMs: 2_000 });
+      return this.#fleet.client.getVersion({}, { timeoutMs: 10_000 });
     });
   }
 
@@ -158,11 +160,15 @@ export class DemoMesh implements AsyncDisposable {
 
   async #while<T>(program: Program, what: string, ask: () => Promise<T>): Promise<T> {
     let ended: string | undefined;
-    const answer = await eventually(what, async () => {
-      if (program.exitCode() === undefined) return { value: await ask() };
-      ended = await lastWords(program);
-      return { value: undefined };
-    });
+    const answer = await eventually(
+      what,
+      async () => {
+        if (program.exitCode() === undefined) return { value: await ask() };
+        ended = await lastWords(program);
+        return { value: undefined };
+      },
+      { timeoutMs: START_LIMIT_MS },
+    );
     if (ended !== undefined || answer.value === undefined) throw new Error(`${what}: ended: ${ended}`);
     return answer.value;
   }
