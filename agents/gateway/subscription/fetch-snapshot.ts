@@ -53,7 +53,7 @@ function isNobodyThere({ headers, data }: Msg): boolean {
 function parseChunk(bytes: Uint8Array): SnapshotChunk | undefined {
   try {
     // A copy: the records live on, the buffer that the part came in should not.
-    return fromBinary(SnapshotChunkSchema, Uint8Array.from(bytes));
+    return fromBinary(SnapshotChunkSchema, new Uint8Array(bytes));
   } catch {
     return undefined;
   }

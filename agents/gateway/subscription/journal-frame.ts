@@ -16,7 +16,8 @@ export interface Frames {
 }
 
 export function frameEntries(entries: readonly Entry[]): Uint8Array {
-  return Buffer.concat(entries.map(frameEntry));
+  const [only, ...others] = entries;
+  return only !== undefined && others.length === 0 ? frameEntry(only) : Buffer.concat(entries.map(frameEntry));
 }
 
 /** Reads every whole entry up to where the lengths make no sense any more; never throws. */
@@ -42,14 +43,15 @@ export function readFrames(bytes: Uint8Array): Frames {
 }
 
 function frameEntry({ key, record }: Entry): Uint8Array {
-  const keyBytes = Buffer.from(key);
-  const keyLength = Buffer.alloc(KEY_LENGTH_BYTES);
-  keyLength.writeUInt32BE(keyBytes.length);
-  const body = Buffer.concat([keyLength, keyBytes, record]);
-  const header = Buffer.alloc(HEADER_BYTES);
-  header.writeUInt32BE(body.length);
-  header.writeUInt32BE(crc32(body), 4);
-  return Buffer.concat([header, body]);
+  const keyBytes = Buffer.byteLength(key);
+  const length = KEY_LENGTH_BYTES + keyBytes + record.length;
+  const frame = Buffer.allocUnsafe(HEADER_BYTES + length);
+  frame.writeUInt32BE(length);
+  frame.writeUInt32BE(keyBytes, HEADER_BYTES);
+  frame.write(key, HEADER_BYTES + KEY_LENGTH_BYTES);
+  frame.set(record, HEADER_BYTES + KEY_LENGTH_BYTES + keyBytes);
+  frame.writeUInt32BE(crc32(frame.subarray(HEADER_BYTES)), 4);
+  return frame;
 }
 
 function readEntry(body: Buffer, checksum: number): Entry | undefined {

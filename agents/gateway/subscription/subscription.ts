@@ -179,7 +179,7 @@ export class Subscription {
     const sequence = headers?.get("Nats-Sequence") ?? "";
     if (key === undefined || !/^\d{1,19}$/.test(sequence)) return; // nothing that the stream has republished
     // A copy: the record lives on, the buffer that the socket filled should not.
-    const message = { key, bytes: Uint8Array.from(data), sequence: BigInt(sequence) };
+    const message = { key, bytes: new Uint8Array(data), sequence: BigInt(sequence) };
     this.#perform(this.#intake.message(message, this.#options.clock.now()));
   }
 

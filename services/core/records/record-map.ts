@@ -5,7 +5,7 @@
  * the tombstone stays. A refused record changes nothing.
  */
 import type { Admission, Delegation, Epoch, LinkPolicy, Mesh, Payload, Statement } from "@spanwire/proto/record";
-import type { Sha256, Verify } from "./crypto.ts";
+import { keyIdOf, type Sha256, type Verify } from "./crypto.ts";
 import { Digest, equalBytes } from "./digest.ts";
 import { DELEGATION_KEY, EPOCH_KEY, gatewayKey, LINK_POLICY_KEY, MESH_KEY, parseKey } from "./key.ts";
 import { type OpenedRecord, openRecord, type RefusalReason, type Trust } from "./open.ts";
@@ -58,7 +58,8 @@ export class RecordMap {
         return gateway && { key: gateway.identityKey, incarnation: gateway.incarnation };
       },
     };
-    this.#open = (key, bytes) => openRecord(key, bytes, { trust, verify, sha256 });
+    const keyId = rememberKeyIds(sha256);
+    this.#open = (key, bytes) => openRecord(key, bytes, { trust, verify, keyId });
   }
 
   /** Takes one stored record; verifies only what is not already held byte for byte. */
@@ -212,6 +213,16 @@ export class RecordMap {
   }
 }
 
+/** The keys that may sign are few and stay the same objects; each hash costs as much as decoding a record. */
+function rememberKeyIds(sha256: Sha256): (publicKey: Uint8Array) => Uint8Array {
+  const known = new WeakMap<Uint8Array, Uint8Array>();
+  return (publicKey) => {
+    const keyId = known.get(publicKey) ?? keyIdOf(publicKey, sha256);
+    known.set(publicKey, keyId);
+    return keyId;
+  };
+}
+
 function keyClaims(statement: Statement): string[] {
-  return statement.keys.map(({ epoch, publicKey }) => `${epoch}:${publicKey.toString()}`);
+  return statement.keys.map(({ epoch, publicKey }) => `${epoch}:${String.fromCharCode(...publicKey)}`);
 }

@@ -67,10 +67,13 @@ interface Bell {
   heard(ms: number | undefined): Promise<void>;
 }
 
+/** Given as the reason, because without one each ring would make a DOMException with a stack trace. */
+const RUNG = "rung";
+
 function createBell(clock: Clock): Bell {
   let rung = new AbortController();
   return {
-    ring: () => rung.abort(),
+    ring: () => rung.abort(RUNG),
     forget: () => {
       rung = new AbortController();
     },
