@@ -1,0 +1,97 @@
+/** @module The hub's keys and its store in NATS: what a running hub stands on, and what a restore writes to. */
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Secret } from "@spanwire/core/identity/secret";
+import type { Clock, Random } from "@spanwire/core/time";
+import { randomBytes } from "@spanwire/runtime/crypto/random";
+import type { Logger } from "@spanwire/runtime/log/logger";
+import { type Authority, openAuthority } from "./authority/authority.ts";
+import type { HubConfig } from "./config.ts";
+import { findNatsServer } from "./embedded/find-nats-server.ts";
+import { type OwnNats, startOwnNats } from "./embedded/own-nats.ts";
+import { lookUpAccount } from "./nats/ban-users.ts";
+import { type ExternalOperator, openExternalOperator } from "./nats/external-operator.ts";
+import { type HubConnections, openHubConnections } from "./nats/hub-connections.ts";
+import { type NatsOperator, type OwnOperator, openNatsOperator } from "./nats/operator.ts";
+import { openFileSecretStore } from "./secrets/file-secret-store.ts";
+import type { SecretStore } from "./secrets/port.ts";
+import { openNatsStateStore } from "./state/jetstream/nats-state-store.ts";
+import type { StateStore } from "./state/port.ts";
+
+export interface OpenStore {
+  readonly authority: Authority;
+  readonly operator: NatsOperator;
+  /** What agents connect to, and the CA they check it by. */
+  readonly natsUrls: readonly string[];
+  readonly natsCaPem: string;
+  readonly connections: HubConnections;
+  readonly store: StateStore;
+  /** Resolves when the signal has aborted and an embedded NATS has ended. */
+  readonly done: Promise<void>;
+}
+
+export interface OpenOptions {
+  readonly config: HubConfig;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** $PATH, for the nats-server. */
+  readonly searchPath: string;
+  readonly signal: AbortSignal;
+}
+
+/** The private keys under the hub's directory, made with it if it is missing. */
+export async function openSecrets({ dir }: HubConfig): Promise<SecretStore> {
+  await mkdir(dir, { recursive: true, mode: 0o700 });
+  return openFileSecretStore(secretsDirectory(dir));
+}
+
+export function secretsDirectory(dir: string): string {
+  return join(dir, "secrets");
+}
+
+/** Opens keys, NATS and buckets, each made on first use. Everything ends with the signal. */
+export async function openStore(options: OpenOptions): Promise<OpenStore> {
+  const { config, log, clock, signal } = options;
+  const secrets = await openSecrets(config);
+  const { id: meshId, ...choice } = config.mesh;
+  const chosen = Object.fromEntries(Object.entries({ meshId, ...choice }).filter(([, value]) => value !== undefined));
+  const authority = await openAuthority(secrets, { choice: chosen, nowMs: clock.now(), randomBytes });
+  const own = await openNatsOperator(secrets);
+  const nats =
+    config.nats.servers === undefined ? await startOwn(options, authority, own) : await useNats(config, authority);
+  const external = await openExternal(config);
+  const operator = external ?? own;
+  const connections = await openHubConnections({ operator, servers: nats.own, caPem: nats.caPem, log, signal });
+  external?.check(await lookUpAccount(connections.system, external.meshAccount));
+  const { replicas } = config.nats;
+  const store = await openNatsStateStore({ connection: connections.state, clock, ...(replicas && { replicas }) });
+  const { advertised: natsUrls, caPem: natsCaPem, done } = nats;
+  return { authority, operator, natsUrls, natsCaPem, connections, store, done };
+}
+
+async function startOwn(options: OpenOptions, { ca }: Authority, operator: OwnOperator): Promise<OwnNats> {
+  const { config, searchPath, log, clock, random, signal } = options;
+  const binary = await findNatsServer({ given: config.nats.binary, searchPath });
+  const { listen, advertise, dir } = config;
+  const { port } = config.nats;
+  const directory = join(dir, "nats");
+  return startOwnNats({ directory, binary, operator, ca, listen, advertise, port, log, clock, random, signal });
+}
+
+async function useNats({ nats }: HubConfig, { ca }: Authority): Promise<OwnNats> {
+  const { servers = [], caFile } = nats;
+  const caPem = caFile === undefined ? ca.certificatePem : await readFile(caFile, "utf8");
+  return { own: servers, advertised: servers, caPem, done: Promise.resolve() };
+}
+
+async function openExternal({ nats: { account } }: HubConfig): Promise<ExternalOperator | undefined> {
+  if (account === undefined) return undefined;
+  const read = async (file: string) => new Secret(await readFile(file));
+  return openExternalOperator({
+    account: account.id,
+    accountSeed: await read(account.seedFile),
+    operatorSeed: await read(account.operatorSeedFile),
+    systemCreds: await read(account.systemCredsFile),
+  });
+}
