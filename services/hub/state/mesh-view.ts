@@ -167,6 +167,7 @@ class LiveHubMap implements HubMap {
     for await (const event of this.#options.store.map.watch({ signal })) {
       if (event.kind === "current") {
         await this.#load(before, event.sequence);
+        before.length = 0; // this loop lives as long as the connection
         isLoaded = true;
       } else if (isLoaded) await this.#take(event);
       else before.push(event);

@@ -7,19 +7,27 @@ import { describeStateStore, follow } from "../contract.ts";
 import { streamOf } from "./bucket-config.ts";
 import { openNatsStateStore } from "./nats-state-store.ts";
 
+/** One for each test: a server that deletes and makes a stream of the same name at once may find the old one's files. */
+const ACCOUNTS = Array.from({ length: 60 }, (_, n) => `account${n}`);
+const config = `accounts { ${ACCOUNTS.map((name) => `${name} { jetstream: enabled, users: [{ user: ${name}, password: p }] }`).join("\n")} }`;
+
 let server: NatsServer;
 beforeAll(async () => {
-  server = await startNats();
+  server = await startNats({ config });
 });
 afterAll(() => server[Symbol.asyncDispose]());
 
-/** An empty store of its own, on the one server of this file. */
+let used = 0;
+
+/** An empty store in an account of its own. */
 async function open(url = server.url) {
-  const connection = await connect({ servers: url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+  const user = ACCOUNTS[used++] ?? "";
+  const connectAgain = () =>
+    connect({ servers: url, user, pass: "p", maxReconnectAttempts: -1, reconnectTimeWait: 20 });
+  const connection = await connectAgain();
   const manager = await jetstreamManager(connection);
-  for await (const { config } of manager.streams.list()) await manager.streams.delete(config.name);
   const store = await openNatsStateStore({ connection, clock: systemClock, timeoutMs: 1_000 });
-  return { connection, manager, store, [Symbol.asyncDispose]: () => connection.close() };
+  return { connection, manager, store, connectAgain, [Symbol.asyncDispose]: () => connection.close() };
 }
 
 describeStateStore("the state store in nats", open);
@@ -46,7 +54,7 @@ test("one write reaches every subscriber, with the sequence that it got", async 
 test("two hubs that admit at once from the same view: one is stored, however often it is tried", async () => {
   await using one = await open();
   await using two = {
-    connection: await connect({ servers: server.url }),
+    connection: await one.connectAgain(),
     [Symbol.asyncDispose]: () => two.connection.close(),
   };
   const other = await openNatsStateStore({ connection: two.connection, clock: systemClock });
@@ -125,7 +133,7 @@ test("a bucket that was removed is made again, and the watch of it ends", async 
 });
 
 test("while the server is down everything is unavailable, and a watch ends; afterwards all is as before", async () => {
-  await using down = await startNats();
+  await using down = await startNats({ config });
   await using opened = await open(down.url);
   const { map } = opened.store;
   await map.put("mesh", text("1"), { expectedRevision: 0 });
