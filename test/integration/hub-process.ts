@@ -1,0 +1,72 @@
+/** @module A real hub for tests: `spanwire up` as a process, on free ports, in a folder of its own. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type FleetClient, openFleet } from "@spanwire/cli/fleet";
+import { type OperatorContext, readOperatorContext } from "@spanwire/runtime/operator-context/operator-context";
+import { dieWithParent } from "../lab/die-with-parent.ts";
+import { natsServerPath } from "../lab/nats-server.ts";
+
+export interface HubProcess extends AsyncDisposable {
+  readonly directory: string;
+  readonly contextFile: string;
+  context(): Promise<OperatorContext>;
+  /** The operator's API; each call opens a connection that ends with the hub process. */
+  fleet(): Promise<FleetClient>;
+  /** Sends the signal and waits for the end. */
+  end(signal: NodeJS.Signals): Promise<void>;
+  /** Starts it again on the same state. */
+  start(): Promise<void>;
+  /** What it has written to standard error. */
+  output(): string;
+}
+
+const CLI = join(import.meta.dirname, "../../services/cli/main.ts");
+
+/** Starts a hub and returns when it takes calls. */
+export async function startHubProcess(args: readonly string[] = []): Promise<HubProcess> {
+  const directory = await mkdtemp(join(tmpdir(), "spanwire-hub-"));
+  const contextFile = join(directory, "context.json");
+  const open = new DisposableStack();
+  let output = "";
+  let child: ChildProcess | undefined;
+
+  const hub: HubProcess = {
+    directory,
+    contextFile,
+    context: () => readOperatorContext(contextFile),
+    fleet: async () => open.use(openFleet(await readOperatorContext(contextFile))).client,
+    output: () => output,
+    async end(signal) {
+      if (child === undefined) return;
+      const ended = once(child, "exit");
+      child.kill(signal);
+      await ended;
+      child = undefined;
+    },
+    async start() {
+      const ports = ["--registration-port", "0", "--fleet-port", "0", "--nats-port", "0"];
+      const argv = [process.execPath, CLI, "up", "--dir", directory, "--listen", "127.0.0.1", ...ports, ...args];
+      const [file = "", ...rest] = await dieWithParent([...argv, "--nats-server", await natsServerPath()]);
+      const started = spawn(file, rest, { stdio: ["ignore", "ignore", "pipe"] });
+      child = started;
+      output = "";
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      started.stderr.on("data", (chunk: Buffer) => {
+        output += chunk;
+        if (output.includes("operator context:")) resolve();
+      });
+      started.once("exit", () => reject(new Error(`hub ended: ${output}`)));
+      await promise;
+    },
+    async [Symbol.asyncDispose]() {
+      open.dispose();
+      await hub.end("SIGTERM");
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+  await hub.start();
+  return hub;
+}
