@@ -97,17 +97,12 @@ test("agents that start again adopt what is there: no write, nothing lost", asyn
   for (const { writes } of trial.gateways) expect(writes.map(describeChange)).toEqual([]);
 });
 
-test("a flushed ruleset is restored, with nothing lost and nothing in clear", async () => {
-  const eu0 = trial.gateway("eu0");
-  const account = await measure("nft flush ruleset", async () => {
-    await eu0.machine.namespace.sh("nft flush ruleset");
-    await until(async () => (await eu0.kernel.firewall.observe()).kind === "present");
-  });
-  expect(account).toMatchObject(CLEAN);
-  expect(await clear.count()).toEqual({ ipv4: 0, ipv6: 0 });
-});
-
+// How much is lost until then is printed and not judged: the tunnel itself is gone, or the link policy is being loaded.
 test.each([
+  {
+    name: "the ruleset flushed",
+    spoil: (eu0: TrialGateway) => eu0.machine.namespace.sh("nft flush ruleset"),
+  },
   {
     name: "every lane deleted",
     spoil: (eu0: TrialGateway) => eu0.machine.namespace.ip("link del sw-a0", "link del sw-a1"),
@@ -125,11 +120,12 @@ test.each([
     async () => {
       const healed = eu0.outcomes.length;
       await spoil(eu0);
-      await until(() => eu0.outcomes.slice(healed).some(({ done }) => done.length > 0));
+      await until(() => eu0.outcomes.slice(healed).some(({ repaired }) => repaired));
     },
     0,
   );
   await until(async () => (await measure(`${name}, afterwards`, () => delay(1_000), 0)).lost === 0);
+  expect((await eu0.kernel.firewall.observe()).kind).toBe("present");
   expect(await clear.count()).toEqual({ ipv4: 0, ipv6: 0 });
 });
 
