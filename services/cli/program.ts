@@ -3,7 +3,7 @@ import { Command } from "commander";
 import { agentCommand } from "./commands/agent.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
-import { hubCommand, upCommand } from "./commands/hub.ts";
+import { backupCommand, hubCommand, restoreCommand, upCommand } from "./commands/hub.ts";
 import { linkCommand } from "./commands/link.ts";
 import { applyCommand, diffCommand, getCommand } from "./commands/mesh-file.ts";
 import { planCommand } from "./commands/plan.ts";
@@ -33,6 +33,8 @@ export function createProgram(session: Session): Command {
     getCommand(session),
     diffCommand(session),
     applyCommand(session),
+    backupCommand(session),
+    restoreCommand(session),
     versionCommand(session),
     completionCommand(session),
   ]) {

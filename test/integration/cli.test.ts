@@ -1,9 +1,12 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { eventually } from "../demo/eventually.ts";
+import { natsServerPath } from "../lab/nats-server.ts";
 import { type HubProcess, startHubProcess } from "./hub-process.ts";
+import { joinMember, type Member } from "./member.ts";
 
 const SPANWIRE = join(import.meta.dirname, "../../services/cli/main.ts");
 
@@ -79,6 +82,66 @@ describe("what there is", () => {
     ["plan", "nowhere"],
   ])("%s %s %s is refused", async (...args) => {
     expect(await spanwire(...args)).toMatchObject({ code: 4 });
+  });
+});
+
+describe("a mesh with two sites", () => {
+  let members: Member[];
+  beforeAll(async () => {
+    const eu = { clusterId: "eu", prefixes: ["10.1.0.0/16"], endpoint: "192.0.2.1" };
+    const us = { clusterId: "us", prefixes: ["10.2.0.0/16"], endpoint: "192.0.2.2" };
+    members = [await joinMember(hub, eu), await joinMember(hub, us)];
+    await spanwire("link", "set", "--default", "full-mesh");
+    await eventually("both peer", () => members.every(({ kernel }) => kernel.toString().includes("peer ")));
+  });
+  afterAll(() => Promise.all(members.map((member) => member[Symbol.asyncDispose]())));
+
+  test("is listed and shown", async () => {
+    expect((await spanwire("cluster", "list")).stdout).toMatch(/eu +vm +10\.1\.0\.0\/16 +198\.18\.0\.0\/26 +0/);
+    expect((await spanwire("cluster", "show", "us")).stdout).toMatch(/0 +serving +192\.0\.2\.2:51820 +kernel/);
+    expect((await spanwire("status")).stdout).toMatch(/eu\/0 +serving/);
+  });
+
+  test("is planned as the agents program it: the same peers", async () => {
+    const { stdout } = await spanwire("plan", "eu/0");
+    const [member] = members;
+    const peers = (text: string) => [...text.matchAll(/peer ([A-Za-z0-9+/]{43}=)/g)].map(([, key]) => key).sort();
+    expect(peers(stdout)).toEqual(peers(member?.kernel.toString() ?? ""));
+    expect(stdout).toContain("10.2.0.0/16");
+  });
+
+  test("is a file that can be changed and applied; a second apply finds no differences", async () => {
+    const file = join(hub.directory, "mesh.yaml");
+    const { stdout } = await spanwire("get");
+    await writeFile(file, stdout.replace("default: full-mesh", "default: none"));
+    const diff = await spanwire("diff", "-f", file);
+    expect(diff).toMatchObject({ code: 5, stdout: expect.stringContaining("link eu~us") });
+    expect(await spanwire("apply", "-f", file)).toMatchObject({ code: 0 });
+    expect(await spanwire("diff", "-f", file)).toMatchObject({ code: 0, stdout: "no differences\n" });
+    await writeFile(file, "clusters: [{ id: eu, prefixes: [10.1.0.1/16] }]");
+    expect(await spanwire("apply", "-f", file)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("clusters[0].prefixes[0]"),
+    });
+  });
+
+  test("is backed up, and restored into an empty folder", async () => {
+    const backup = join(hub.directory, "mesh.backup");
+    const made = await spanwire("backup", "--out", backup, "--dir", hub.directory);
+    expect(made).toMatchObject({ code: 0, stderr: expect.stringMatching(/\d+ keys and \d+ entries/) });
+    const dir = await mkdtemp(join(tmpdir(), "spanwire-restored-"));
+    const nats = ["--nats-port", "0", "--nats-server", await natsServerPath()];
+    const restored = await run(["restore", "--from", backup, "--dir", dir, "--listen", "127.0.0.1", ...nats]);
+    expect(restored).toMatchObject({ code: 0, stderr: expect.stringMatching(/\d+ entries restored/) });
+    await rm(dir, { recursive: true });
+  });
+
+  test("loses one that is revoked, and is told when every kernel has lost it", async () => {
+    const revoked = await spanwire("cluster", "revoke", "us", "--reason", "test");
+    expect(revoked).toMatchObject({ code: 0, stdout: expect.stringContaining("ended gateway.us.0") });
+    expect(revoked.stderr).toMatch(/gone from 1 kernels/);
+    const [eu] = members;
+    expect(eu?.kernel.toString()).not.toContain("peer ");
   });
 });
 

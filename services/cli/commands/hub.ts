@@ -2,6 +2,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { globalOptions } from "../global-options.ts";
 import type { Session } from "../session.ts";
 
 interface HubFlags {
@@ -57,10 +58,22 @@ function withHubFlags(command: Command): Command {
     .option("--log-level <level>", "debug, info, warn, error or silent");
 }
 
-/** Loads hub and its libraries only here: the other commands start without them. */
 async function runHub(session: Session, flags: HubFlags): Promise<void> {
-  const [{ run }, { hubConfigSchema }, { loadConfig }, { createLog }] = await Promise.all([
-    import("@spanwire/hub/main"),
+  const { run } = await import("@spanwire/hub/main");
+  const { config, ...rest } = await loadHub(flags);
+  await run(config, {
+    ...rest,
+    signal: session.signal,
+    onReady({ meshId, registrationAddress, fleetAddress, contextFile }) {
+      session.note(`mesh ${meshId}: agents join at ${registrationAddress}, operators at ${fleetAddress}\n`);
+      session.note(`operator context: ${contextFile}\nnext: spanwire --context ${contextFile} token create CLUSTER\n`);
+    },
+  });
+}
+
+/** Loads hub and its libraries only here: the other commands start without them. */
+async function loadHub(flags: HubFlags) {
+  const [{ hubConfigSchema }, { loadConfig }, { createLog }] = await Promise.all([
     import("@spanwire/hub/config"),
     import("@spanwire/runtime/config/load-config"),
     import("@spanwire/runtime/log/create-log"),
@@ -72,15 +85,47 @@ async function runHub(session: Session, flags: HubFlags): Promise<void> {
     envPrefix: "SPANWIRE_HUB_",
     flags: { ...rest, "nats.port": natsPort, "nats.binary": natsServer },
   });
-  await run(config, {
-    log: createLog({ name: "hub", level: config.logLevel }),
-    searchPath: process.env["PATH"] ?? "",
-    signal: session.signal,
-    onReady({ meshId, registrationAddress, fleetAddress, contextFile }) {
-      session.note(`mesh ${meshId}: agents join at ${registrationAddress}, operators at ${fleetAddress}\n`);
-      session.note(`operator context: ${contextFile}\nnext: spanwire --context ${contextFile} token create CLUSTER\n`);
-    },
-  });
+  const log = createLog({ name: "hub", level: config.logLevel });
+  return { config, log, searchPath: process.env["PATH"] ?? "" };
+}
+
+export function backupCommand(session: Session): Command {
+  return new Command("backup")
+    .description("write the hub's keys and state to one file; run it where the hub runs")
+    .requiredOption("--out <file>", "the file to write, 0600: whoever has it is the mesh")
+    .option("--dir <folder>", "the hub's folder", DEFAULT_DIR)
+    .addHelpText("after", "\nExamples:\n  spanwire backup --out mesh.backup\n")
+    .action(async ({ out: path, dir }: { out: string; dir: string }, command: Command) => {
+      const { createBackup } = await import("@spanwire/hub/backup/create-backup");
+      const { context } = globalOptions(command);
+      const { meshId } = await session.context(context);
+      const exported = (await session.fleet(context)).exportState({}, { signal: session.signal });
+      const { secrets, entries } = await createBackup({ dir, meshId, exported, path, nowMs: session.now() });
+      session.note(`${path}: ${secrets} keys and ${entries} entries of mesh ${meshId}\n`);
+    });
+}
+
+export function restoreCommand(session: Session): Command {
+  return withHubFlags(new Command("restore"))
+    .description("bring a backup into an empty folder, and its state into NATS")
+    .requiredOption("--from <file>", "the file that `spanwire backup` wrote")
+    .addHelpText("after", "\nExamples:\n  spanwire restore --from mesh.backup --dir /var/lib/spanwire-hub\n")
+    .action(async ({ from: path, ...flags }: HubFlags & { from: string }) => {
+      const { restoreBackup } = await import("@spanwire/hub/backup/restore-backup");
+      const { systemClock } = await import("@spanwire/runtime/clock/system-clock");
+      const options = await loadHub({ dir: DEFAULT_DIR, ...flags });
+      const { signal } = session;
+      const { meshId, written } = await restoreBackup({
+        path,
+        ...options,
+        clock: systemClock,
+        random: Math.random,
+        signal,
+      });
+      session.note(
+        `mesh ${meshId}: ${written} entries restored; start it with: spanwire up --dir ${options.config.dir}\n`,
+      );
+    });
 }
 
 function parsePort(text: string): number {
