@@ -8,6 +8,8 @@ import { describe, expect, test } from "vitest";
 import { Intake, type IntakeEffect, type Message } from "./intake.ts";
 import { ModelHub } from "./model-hub.ts";
 
+const SLOW_MACHINE_MS = 60_000;
+
 /** Signatures that cost nothing: whose they are is what `open.test.ts` of the records tests with real keys. */
 const FORGED = 1;
 const crypto = {
@@ -240,96 +242,100 @@ async function recordPool(): Promise<{ key: string; bytes: Uint8Array }[]> {
   return pool;
 }
 
-test("whatever is lost, held, repeated, forged, deleted or rolled back: orders never fall, and in the end the maps are the same", async () => {
-  const pool = await recordPool();
-  await fc.assert(
-    fc.asyncProperty(steps, async (script) => {
-      const { hub, intake, map } = await joined();
-      const old = hub.copy();
-      const orders = new Map<string, bigint>();
-      const held: Message[] = [];
-      let nowMs = 10_000;
+test(
+  "whatever is lost, held, repeated, forged, deleted or rolled back: orders never fall, and in the end the maps are the same",
+  async () => {
+    const pool = await recordPool();
+    await fc.assert(
+      fc.asyncProperty(steps, async (script) => {
+        const { hub, intake, map } = await joined();
+        const old = hub.copy();
+        const orders = new Map<string, bigint>();
+        const held: Message[] = [];
+        let nowMs = 10_000;
 
-      for (const step of script) await perform(step);
-      for (const message of held) intake.message(message, nowMs);
-      await settle();
-      expect(holding(map)).toEqual(holding(hub.map));
-      expect(map.digest()).toEqual(hub.map.digest());
-      expect(intake.state.snapshot.kind).toBe("idle");
+        for (const step of script) await perform(step);
+        for (const message of held) intake.message(message, nowMs);
+        await settle();
+        expect(holding(map)).toEqual(holding(hub.map));
+        expect(map.digest()).toEqual(hub.map.digest());
+        expect(intake.state.snapshot.kind).toBe("idle");
 
-      async function perform(step: Step): Promise<void> {
-        const { key, bytes } = pool["record" in step ? step.record % pool.length : 0] as (typeof pool)[number];
-        switch (step.kind) {
-          case "write": {
-            const message = hub.write(key, bytes);
-            if (message === undefined || step.fate === "lose") break;
-            if (step.fate === "hold") held.push(message);
-            else intake.message(message, nowMs);
-            if (step.fate === "twice") intake.message(message, nowMs);
-            break;
-          }
-          case "release":
-            for (const message of held.splice(0).reverse()) intake.message(message, nowMs);
-            break;
-          case "forge": {
-            const forged = await by.sign(forger, { key, incarnation: 99n, generation: 99n });
-            intake.message({ key, bytes: forged, sequence: hub.position.sequence + 1n }, nowMs);
-            break;
-          }
-          case "delete":
-            intake.message(hub.delete(`gateway.c${step.cluster}.0`), nowMs);
-            break;
-          case "head":
-            intake.head(await hub.head(nowMs), nowMs);
-            break;
-          case "pass":
-            nowMs += step.ms;
-            intake.timer(nowMs);
-            break;
-          case "answer":
-            if (intake.state.snapshot.kind !== "asked") break;
-            if (step.lost) intake.snapshotFailed(nowMs);
-            else intake.snapshot(hub.snapshot(), nowMs);
-            break;
-          case "roll-back":
-            hub.rollBack(old, step);
-            break;
-          default:
-            step satisfies never;
-        }
-        expectNoOrderFell();
-      }
-
-      /** Heads every 2 s, snapshots answered, lost records handed back: as long as a real outage may take to heal. */
-      async function settle(): Promise<void> {
-        for (let round = 0; round < 120 && !isSettled(); round++) {
-          nowMs += 2_000;
-          intake.head(await hub.head(nowMs), nowMs);
-          intake.timer(nowMs);
-          if (intake.state.snapshot.kind === "asked") intake.snapshot(hub.snapshot(), nowMs);
-          for (const { key, bytes } of [...intake.missing.values()]) {
-            const message = hub.write(key, bytes);
-            if (message !== undefined) intake.message(message, nowMs);
+        async function perform(step: Step): Promise<void> {
+          const { key, bytes } = pool["record" in step ? step.record % pool.length : 0] as (typeof pool)[number];
+          switch (step.kind) {
+            case "write": {
+              const message = hub.write(key, bytes);
+              if (message === undefined || step.fate === "lose") break;
+              if (step.fate === "hold") held.push(message);
+              else intake.message(message, nowMs);
+              if (step.fate === "twice") intake.message(message, nowMs);
+              break;
+            }
+            case "release":
+              for (const message of held.splice(0).reverse()) intake.message(message, nowMs);
+              break;
+            case "forge": {
+              const forged = await by.sign(forger, { key, incarnation: 99n, generation: 99n });
+              intake.message({ key, bytes: forged, sequence: hub.position.sequence + 1n }, nowMs);
+              break;
+            }
+            case "delete":
+              intake.message(hub.delete(`gateway.c${step.cluster}.0`), nowMs);
+              break;
+            case "head":
+              intake.head(await hub.head(nowMs), nowMs);
+              break;
+            case "pass":
+              nowMs += step.ms;
+              intake.timer(nowMs);
+              break;
+            case "answer":
+              if (intake.state.snapshot.kind !== "asked") break;
+              if (step.lost) intake.snapshotFailed(nowMs);
+              else intake.snapshot(hub.snapshot(), nowMs);
+              break;
+            case "roll-back":
+              hub.rollBack(old, step);
+              break;
+            default:
+              step satisfies never;
           }
           expectNoOrderFell();
         }
-      }
 
-      function isSettled(): boolean {
-        return intake.state.snapshot.kind === "idle" && holding(map).join() === holding(hub.map).join();
-      }
-
-      function expectNoOrderFell(): void {
-        for (const { key, order } of map.records()) {
-          const order64 = order.incarnation * 1_000n + order.generation;
-          expect(order64).toBeGreaterThanOrEqual(orders.get(key) ?? 0n);
-          orders.set(key, order64);
+        /** Heads every 2 s, snapshots answered, lost records handed back: as long as a real outage may take to heal. */
+        async function settle(): Promise<void> {
+          for (let round = 0; round < 120 && !isSettled(); round++) {
+            nowMs += 2_000;
+            intake.head(await hub.head(nowMs), nowMs);
+            intake.timer(nowMs);
+            if (intake.state.snapshot.kind === "asked") intake.snapshot(hub.snapshot(), nowMs);
+            for (const { key, bytes } of [...intake.missing.values()]) {
+              const message = hub.write(key, bytes);
+              if (message !== undefined) intake.message(message, nowMs);
+            }
+            expectNoOrderFell();
+          }
         }
-      }
-    }),
-    { numRuns: 200 },
-  );
-});
+
+        function isSettled(): boolean {
+          return intake.state.snapshot.kind === "idle" && holding(map).join() === holding(hub.map).join();
+        }
+
+        function expectNoOrderFell(): void {
+          for (const { key, order } of map.records()) {
+            const order64 = order.incarnation * 1_000n + order.generation;
+            expect(order64).toBeGreaterThanOrEqual(orders.get(key) ?? 0n);
+            orders.set(key, order64);
+          }
+        }
+      }),
+      { numRuns: 200 },
+    );
+  },
+  SLOW_MACHINE_MS,
+);
 
 /** What counts of a map: live admissions, statements of admitted gateways, and the tombstones. */
 function holding(map: RecordMap): string[] {

@@ -65,7 +65,7 @@ test("what is accepted while the map is being written is kept", async () => {
   expect((await reload()).highest).toEqual({ a: 2, b: 1 });
 });
 
-describe("after a crash or damage", () => {
+describe("after a crash or damage", { timeout: 60_000 }, () => {
   /** Three generations of the map with changes after each. */
   async function prepare(): Promise<void> {
     const store = new MapStore(directory);
