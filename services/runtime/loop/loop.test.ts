@@ -121,10 +121,12 @@ test.each([
   { name: "backing off", script: [away] },
   { name: "waiting", script: [60_000] },
 ])("ends at once when the signal aborts while $name", async ({ script }) => {
-  const { loop, clock, stop } = start(script);
-  await clock.asleep();
+  const { loop, clock, steps, stop } = start(script);
+  await clock.advance(0);
+  expect(steps).toEqual([0]);
   stop();
   await loop.done;
+  expect(steps).toEqual([0]);
   expect(clock.sleeping).toEqual([]);
 });
 

@@ -67,16 +67,30 @@ interface Bell {
   heard(ms: number | undefined): Promise<void>;
 }
 
-/** Given as the reason, because without one each ring would make a DOMException with a stack trace. */
-const RUNG = "rung";
+/** A reason of our own, because without one each abort would make a DOMException with a stack trace. */
+const HEARD = "heard";
 
+/** Most waits end by ringing and have no other end: those cost no timer, and no signal to cancel it. */
 function createBell(clock: Clock): Bell {
-  let rung = new AbortController();
+  let isRung = false;
+  let wake: (() => void) | undefined;
   return {
-    ring: () => rung.abort(RUNG),
-    forget: () => {
-      rung = new AbortController();
+    ring() {
+      isRung = true;
+      wake?.();
     },
-    heard: (ms = Number.POSITIVE_INFINITY) => clock.sleep(ms, rung.signal).catch(() => {}),
+    forget() {
+      isRung = false;
+    },
+    async heard(ms) {
+      if (isRung) return;
+      const rung = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      if (ms === undefined) return rung;
+      const timer = new AbortController();
+      await Promise.race([rung, clock.sleep(ms, timer.signal).catch(() => {})]);
+      timer.abort(HEARD);
+    },
   };
 }
