@@ -114,14 +114,12 @@ export async function createTopology(spec: TopologySpec): Promise<Topology> {
     const names = Array.from({ length: count }, (_, ordinal) => `${name}${ordinal}`);
     const host = `${name}h`;
     const router = behindNat ? await addMachine(`${name}r`) : undefined;
-    await executeOrThrow(["ip", "-batch", "-"], {
-      input: [
-        ...[...names, host].map((node) => `netns add ${prefix}${node}`),
-        ...names.map((node) => veth(node, "eth0", node)),
-        ...[...names, host].map((node) => veth(node, "lan", `${node}l`)),
-        ...(router === undefined ? [] : [veth(router.name, "inside", `${router.name}i`), ""]),
-      ].join("\n"),
-    });
+    await addNamespaces([...names, host]);
+    await internet.ip(
+      ...names.map((node) => veth(node, "eth0", node)),
+      ...[...names, host].map((node) => veth(node, "lan", `${node}l`)),
+      ...(router === undefined ? [] : [veth(router.name, "inside", `${router.name}i`)]),
+    );
     const outside = behindNat ? `in-${name}` : "br0";
     await internet.ip(
       `link add lan-${name} type bridge mcast_snooping 0`,
@@ -153,9 +151,8 @@ export async function createTopology(spec: TopologySpec): Promise<Topology> {
   }
 
   async function addMachine(name: string): Promise<Machine> {
-    await executeOrThrow(["ip", "-batch", "-"], {
-      input: `netns add ${prefix}${name}\n${veth(name, "eth0", name)}\n`,
-    });
+    await addNamespaces([name]);
+    await internet.ip(veth(name, "eth0", name));
     await internet.ip(`link set ${name} master br0 up`);
     const machine = { name, namespace: open(name), underlay: nextUnderlay() };
     quieten(machine.namespace);
@@ -215,6 +212,15 @@ END`);
     return namespace;
   }
 
+  async function addNamespaces(names: readonly string[]): Promise<void> {
+    const input = names.map((name) => `netns add ${prefix}${name}\n`).join("");
+    await executeOrThrow(["ip", "-batch", "-"], { input });
+  }
+
+  /**
+   * To be made in the internet: a kernel (6.1) takes a name of the namespace it is asked in for taken, although the
+   * device goes to another, and this process may have moved to a machine that has an eth0.
+   */
   function veth(node: string, device: string, port: string): string {
     return `link add ${device} netns ${prefix}${node} type veth peer name ${port} netns ${prefix}internet`;
   }
