@@ -1,3 +1,4 @@
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
@@ -8,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type NatsServer, startNats } from "../../test/lab/nats.ts";
 import type { AgentSettings } from "./agent.ts";
 import { ensureIdentity } from "./identity/gateway-identity.ts";
+import { startTestHub } from "./join/test-hub.ts";
 import { type ModelRelay, startModelRelay } from "./subscription/model-relay.ts";
 import { createTestMesh, makeTestDirectory, startTestAgent, type TestAgent, type TestMesh } from "./testing.ts";
 
@@ -69,14 +71,25 @@ class Scene implements AsyncDisposable {
     await eventually(() => us.kernel.toString()).toContain("endpoint 192.0.2.1:51820");
   }
 
+  /** Publishes the statement of a stopped agent again, with another endpoint. */
+  async move(clusterId: string, host: string): Promise<void> {
+    const { signer } = await ensureIdentity(this.stateOf(clusterId));
+    const key = `gateway.${clusterId}.0`;
+    const held = this.mesh.hub.map.statements.get(key);
+    const publicKey = held?.statement.keys[0]?.publicKey ?? new Uint8Array();
+    const generation = (held?.order.generation ?? 0n) + 1n;
+    this.relay.write(key, await this.mesh.by.statement(signer, clusterId, { publicKey, generation, host }));
+  }
+
   async start(
     clusterId: string,
     kernel?: TestAgent["kernel"],
     settings: Partial<AgentSettings> = {},
+    membership = this.mesh.membership(clusterId, 0, server.url),
   ): Promise<TestAgent> {
     const started = await startTestAgent({
       stateDirectory: this.stateOf(clusterId),
-      membership: this.mesh.membership(clusterId, 0, server.url),
+      membership,
       settings: {
         endpoints: [{ host: clusterId === "eu" ? "192.0.2.1" : "192.0.2.2", basePort: 51820 }],
         statusEveryMs: 300,
@@ -119,12 +132,8 @@ test("a changed statement is taken in and acknowledged", async () => {
   await using scene = await Scene.open();
   const [eu, us] = [await scene.start("eu"), await scene.start("us")];
   await scene.peered(eu, us);
-  const { signer } = await ensureIdentity(scene.stateOf("us"));
   await us.stop();
-  const held = scene.mesh.hub.map.statements.get("gateway.us.0");
-  const publicKey = held?.statement.keys[0]?.publicKey ?? new Uint8Array();
-  const moved = { publicKey, generation: (held?.order.generation ?? 0n) + 1n, host: "192.0.2.99" };
-  scene.relay.write("gateway.us.0", await scene.mesh.by.statement(signer, "us", moved));
+  await scene.move("us", "192.0.2.99");
   await eventually(() => eu.agent.state.position).toEqual(scene.mesh.hub.position);
   await eventually(() => scene.acknowledgements.at(-1)?.sequence).toBe(scene.mesh.hub.position.sequence);
   expect(scene.acknowledgements.at(-1)?.failures).toEqual([]);
@@ -203,4 +212,53 @@ test("at rest nothing is written", async () => {
   eu.kernel.writes = 0;
   await eventually(() => eu.agent.state.reconciles).toBeGreaterThan(reconciles + 20);
   expect(eu.kernel.writes).toBe(0);
+});
+
+test("where the disk takes nothing, forwarding goes on, and the status says so until it is mended", async () => {
+  await using scene = await Scene.open();
+  const [first, us] = [await scene.start("eu"), await scene.start("us")];
+  await scene.peered(first, us);
+  await first.stop();
+  await us.stop();
+  const [journal, map] = ["map.journal", "map.state.new"].map((name) => join(scene.stateOf("eu"), name)) as [
+    string,
+    string,
+  ];
+  await rm(journal, { force: true });
+  const eu = await scene.start("eu", first.kernel);
+  await eventually(() => eu.agent.state.connected).toBe(true);
+  // Directories where files should be written stop every user, root included.
+  await mkdir(journal);
+  await mkdir(`${map}/x`, { recursive: true });
+
+  const types = () => eu.agent.state.conditions.map(({ type }) => type);
+  await scene.move("us", "192.0.2.50");
+  await eventually(() => eu.kernel.toString()).toContain("endpoint 192.0.2.50:51820");
+  await eventually(types).toContain("StateNotSaved");
+
+  await rm(journal, { recursive: true });
+  await rm(map, { recursive: true });
+  await eventually(types).not.toContain("StateNotSaved");
+});
+
+test("finds NATS where the hub says that it is now", async () => {
+  await using scene = await Scene.open();
+  await using elsewhere = await startNats({ jetstream: false });
+  await using grpc = await startTestHub();
+  const heard = Promise.withResolvers<void>();
+  const listener = await connect({ servers: elsewhere.url });
+  listener.subscribe("sw.v1.up.eu.0.status", { callback: () => heard.resolve() });
+  await listener.flush();
+
+  const membership = scene.mesh.membership("eu", 0, server.url);
+  const credentials = { ...membership.credentials, caPem: grpc.credentials.caPem };
+  grpc.credentials = { ...credentials, natsUrls: [elsewhere.url] };
+  const hubAddress = grpc.token.hubAddress;
+  // Half of their lifetime is over: they are renewed at once.
+  const receivedAtMs = membership.receivedAtMs - 7 * 86_400_000;
+  const eu = await scene.start("eu", undefined, {}, { ...membership, credentials, hubAddress, receivedAtMs });
+  await heard.promise;
+  expect(grpc.calls).toEqual(["Renew"]);
+  await eu.stop();
+  await listener.close();
 });

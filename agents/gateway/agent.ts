@@ -4,9 +4,6 @@
  * No module state, and no timers but those that something waits for: a thousand agents run in a few processes, each with
  * a connection and a kernel of its own. `main.ts` wires the real ones.
  */
-import { isDeepStrictEqual } from "node:util";
-import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Changed } from "@spanwire/core/desired/compile";
 import type { Verify } from "@spanwire/core/records/crypto";
@@ -15,44 +12,32 @@ import type { OpenedRecord } from "@spanwire/core/records/open";
 import { RecordMap } from "@spanwire/core/records/record-map";
 import type { GatewayRef } from "@spanwire/core/subjects";
 import type { Clock, Random } from "@spanwire/core/time";
-import { type GatewayStatus, GatewayStatusSchema } from "@spanwire/proto/agent";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { connectAgent } from "./connection.ts";
-import { type HostCondition, hostConditions } from "./dataplane/conditions.ts";
-import { Dataplane, type Reported } from "./dataplane/dataplane.ts";
+import { Dataplane } from "./dataplane/dataplane.ts";
 import { localNetworks } from "./dataplane/local-networks.ts";
-import type { FullOutcome } from "./dataplane/reconcile.ts";
 import type { GatewayIdentity } from "./identity/gateway-identity.ts";
 import { type EpochKey, ensureEpochKey } from "./identity/wireguard-keys.ts";
 import type { Membership } from "./join/membership.ts";
 import { type Renewal, startRenewal } from "./join/renewal.ts";
-import type { SysctlFinding } from "./kernel/capability.ts";
-import { describeChange } from "./kernel/describe.ts";
 import type { Kernel } from "./kernel/port.ts";
 import { controlAddresses, type DataplaneSettings, type Resolve } from "./local-facts.ts";
 import { changedClusters, Planner } from "./planner.ts";
-import { type Acknowledger, startAcknowledger } from "./report/acknowledger.ts";
-import { type Absence, type Ending, findEndings, observeAbsence, withoutWanted } from "./report/endings.ts";
-import { countEstablished, linkHealth } from "./report/link-health.ts";
-import { mapConditions, type ReportedCondition } from "./report/map-conditions.ts";
-import { type StatusReports, startStatusReports } from "./report/status-reports.ts";
-import { type StatementSettings, statementContent, toDataplane } from "./statement-content.ts";
+import { findEndings, withoutWanted } from "./report/endings.ts";
+import type { ReportedCondition } from "./report/map-conditions.ts";
+import { Reporter, type ReporterSettings } from "./report/reporter.ts";
+import { type StatementSettings, statementContent } from "./statement-content.ts";
 import { loadStoredMap } from "./subscription/load-stored-map.ts";
 import { MapStore, type StoredPositions } from "./subscription/map-store.ts";
 import { type OwnStatement, openOwnStatement, type StatementContent } from "./subscription/own-statement.ts";
-import { formatPosition, type Position } from "./subscription/position.ts";
+import type { Position } from "./subscription/position.ts";
 import { Subscription } from "./subscription/subscription.ts";
 import { startUplink, type Uplink } from "./subscription/uplink.ts";
 
-export interface AgentSettings extends StatementSettings, DataplaneSettings {
-  /** `uname -r`. */
-  readonly kernelRelease: string;
-  /** What only a sysctl can set, and is not set. */
-  readonly sysctls: readonly SysctlFinding[];
+export interface AgentSettings extends StatementSettings, DataplaneSettings, ReporterSettings {
   /** How often the whole kernel is looked at although nothing has happened; 5 s if absent. */
   readonly lookEveryMs?: number;
-  readonly statusEveryMs?: number;
 }
 
 export interface AgentOptions {
@@ -83,41 +68,29 @@ export interface AgentState {
   readonly notReady: string | undefined;
 }
 
+/** After NATS was refused for good, or the connection was closed to be opened elsewhere. */
 const RETRY_CONNECT_MS = 60_000;
-/** As the contract limits a status. */
-const LIMITS = { conditions: 256, subject: 256, message: 1_024 };
+const REOPEN_MS = 1_000;
 
 export class Agent {
   readonly #options: AgentOptions;
   readonly #self: GatewayRef;
-  readonly #startedMs: number;
   /** Ends every part when one of them has ended with a bug. */
   readonly #ended = new AbortController();
   readonly #map: RecordMap;
-  readonly #store: MapStore;
   readonly #planner: Planner;
   readonly #dataplane: Dataplane;
   readonly #subscription: Subscription;
   readonly #renewal: Renewal;
   readonly #uplink: Uplink;
-  readonly #acknowledger: Acknowledger;
-  readonly #status: StatusReports;
+  readonly #reporter: Reporter;
   #keys: readonly EpochKey[] = [];
   #nats: NatsConnection | undefined;
   /** Of the newest wish. */
   #version = 0;
-  #lastLook: FullOutcome | undefined;
-  #hostConditions: readonly HostCondition[] = [];
-  /** Tunnels that had a handshake when we last looked. */
-  #established = 0;
-  #reconciles = 0;
-  #kernelWrites = 0;
-  /** Tombstones whose peers no dump has shown absent yet. */
-  #endings: Ending[] = [];
-  #failures: readonly string[] = [];
-  /** The last acknowledgement, as text. */
-  #said = "";
   #isResolving = false;
+  /** Where the credentials say that NATS is. */
+  #natsPlace: string;
 
   /** Reads what is on disk and plans from it, without a hub; `run` does the rest. */
   static async open(options: AgentOptions): Promise<Agent> {
@@ -143,15 +116,15 @@ export class Agent {
     const shared = { self, clock, random, log, signal, nats: () => this.#nats };
     this.#options = { ...options, signal };
     this.#self = self;
-    this.#startedMs = clock.now();
     this.#map = map;
-    this.#store = store;
+    this.#natsPlace = placeOf(membership);
     this.#planner = new Planner(map, self, settings);
     this.#dataplane = new Dataplane({
       ...shared,
       kernel,
       resolve: options.resolve,
-      onOutcome: (outcome) => this.#onOutcome(outcome),
+      onOutcome: (outcome) =>
+        this.#reporter.onOutcome(outcome, outcome.version === this.#version ? this.#subscription.position : undefined),
       onFailure: (err, _failure, retryInMs) => log.error({ err, retryInMs }, "the kernel could not be read"),
       beforeLook: () => this.#observeHost(),
       ...(settings.lookEveryMs === undefined ? {} : { everyMs: settings.lookEveryMs }),
@@ -169,7 +142,7 @@ export class Agent {
       stateDirectory: options.stateDirectory,
       membership,
       signer: identity.signer,
-      onRenewed: ({ mapState }) => this.#subscription.told(mapState),
+      onRenewed: (renewed) => this.#onRenewed(renewed),
     });
     this.#uplink = startUplink({
       ...shared,
@@ -179,13 +152,21 @@ export class Agent {
       content: () => this.#statement(),
     });
     const { incarnation, credentials } = membership;
-    const voice = { incarnation, meshId: credentials.meshId, signer: identity.signer };
-    this.#acknowledger = startAcknowledger({ ...shared, ...voice });
-    this.#status = startStatusReports({
+    this.#reporter = new Reporter({
       ...shared,
-      build: () => this.#buildStatus(),
+      incarnation,
+      meshId: credentials.meshId,
+      signer: identity.signer,
+      kernel,
+      settings,
+      wish: () => this.#planner,
+      hub: () => ({
+        health: this.#subscription.health,
+        statementProblem: this.#uplink.problem,
+        renewalProblem: this.#renewal.problem,
+      }),
+      sync: () => store.sync(),
       onInterval: () => this.#onInterval(),
-      ...(settings.statusEveryMs === undefined ? {} : { intervalMs: settings.statusEveryMs }),
     });
   }
 
@@ -199,8 +180,7 @@ export class Agent {
       this.#subscription.done,
       this.#renewal.done,
       this.#uplink.done,
-      this.#acknowledger.done,
-      this.#status.done,
+      this.#reporter.done,
       this.#connect(),
     ];
     try {
@@ -214,12 +194,12 @@ export class Agent {
 
   get state(): AgentState {
     return {
-      position: this.#subscription.health.position,
+      position: this.#subscription.position,
       records: this.#map.size,
       connected: this.#nats !== undefined && !this.#nats.isClosed(),
-      reconciles: this.#reconciles,
-      kernelWrites: this.#kernelWrites,
-      conditions: this.#conditions(),
+      reconciles: this.#reporter.reconciles,
+      kernelWrites: this.#reporter.kernelWrites,
+      conditions: this.#reporter.conditions,
       notReady: this.#notReady(),
     };
   }
@@ -232,30 +212,47 @@ export class Agent {
 
   async #connect(): Promise<void> {
     const { identity, clock, random, log, signal } = this.#options;
+    const membership = () => this.#renewal.membership;
     while (!signal.aborted) {
+      let restMs = REOPEN_MS;
       try {
-        const membership = () => this.#renewal.membership;
-        const user = identity.nkey;
-        this.#nats = await connectAgent({ self: this.#self, user, membership, clock, random, log, signal });
-        return this.#subscription.attach(this.#nats);
+        this.#nats = await connectAgent({
+          self: this.#self,
+          user: identity.nkey,
+          membership,
+          clock,
+          random,
+          log,
+          signal,
+        });
+        this.#subscription.attach(this.#nats);
+        await this.#nats.closed();
       } catch (err) {
         if (signal.aborted) return;
-        log.error({ err, retryInMs: RETRY_CONNECT_MS }, "nats cannot be used"); // and the kernel needs none
-        await clock.sleep(RETRY_CONNECT_MS, signal).catch(() => {});
+        restMs = RETRY_CONNECT_MS;
+        log.error({ err, retryInMs: restMs }, "nats cannot be used"); // and the kernel needs none
       }
+      await clock.sleep(restMs, signal).catch(() => {});
     }
+  }
+
+  /** A connection is left alone unless the hub says that NATS is elsewhere now. */
+  #onRenewed(renewed: Membership): void {
+    this.#subscription.told(renewed.mapState);
+    const place = placeOf(renewed);
+    if (place !== this.#natsPlace) void this.#nats?.close();
+    this.#natsPlace = place;
   }
 
   #onConnected(): void {
     this.#uplink.wake();
-    this.#acknowledger.connected();
-    this.#status.changed();
+    this.#reporter.connected();
   }
 
   #onAccepted(records: readonly OpenedRecord[]): void {
     const endings = findEndings(records, this.#planner.desired);
     this.#plan(changedClusters(records));
-    for (const ending of endings) this.#endings.push(withoutWanted(ending, this.#planner.desired));
+    this.#reporter.end(endings.map((ending) => withoutWanted(ending, this.#planner.desired)));
     if (records.some(({ key }) => key === EPOCH_KEY)) this.#refresh();
     if (records.some(({ key }) => key === gatewayKey(this.#self.clusterId, this.#self.ordinal))) this.#uplink.wake();
   }
@@ -283,7 +280,7 @@ export class Agent {
     const planned = this.#planner.plan(changed);
     if (planned === undefined) return;
     this.#version = this.#dataplane.want(planned.compiled);
-    if (planned.conditionsChanged) this.#status.changed();
+    if (planned.conditionsChanged) this.#reporter.changed();
   }
 
   async #observeHost(): Promise<void> {
@@ -305,101 +302,16 @@ export class Agent {
     return this.#subscription.confirmed ? statementContent(this.#options.settings, this.#keys) : undefined;
   }
 
-  #onOutcome(outcome: Reported): void {
-    const { log } = this.#options;
-    const { done, path, repaired } = outcome;
-    const failures = outcome.failures.map(({ error }) => error.message);
-    this.#reconciles += 1;
-    this.#kernelWrites += done.length + failures.length;
-    const [first] = done;
-    if (first !== undefined)
-      log.info({ path, repaired, changes: done.length, first: describeChange(first) }, "programmed the kernel");
-    if (failures.join() !== this.#failures.join() && failures.length > 0)
-      log.error({ failures }, "the kernel refuses changes");
-    this.#failures = failures;
-    if ("observed" in outcome) this.#onLook(outcome);
-    if (outcome.version === this.#version) void this.#acknowledge(this.#subscription.health.position);
-  }
-
-  #onLook(look: FullOutcome): void {
-    this.#lastLook = look;
-    const conditions = hostConditions({ ...look, sysctls: this.#options.settings.sysctls });
-    const established = countEstablished(look.observed.devices);
-    if (established === this.#established && isDeepStrictEqual(conditions, this.#hostConditions)) return;
-    this.#established = established; // a tunnel that has come up is news that nobody should wait half a minute for
-    this.#hostConditions = conditions;
-    this.#status.changed();
-  }
-
-  /** Says that the kernel holds the map up to `position`, where that is news. */
-  async #acknowledge(position: Position): Promise<void> {
-    const { kernel, clock, log } = this.#options;
-    const endings = this.#endings.splice(0);
-    const failures = this.#failures;
-    const said = `${formatPosition(position)} ${failures.join()}`;
-    if (endings.length === 0 && said === this.#said) return;
-    this.#said = said;
-    const atMs = clock.now();
-    try {
-      const { absent, present } =
-        endings.length === 0 ? NOTHING_ENDED : await observeAbsence(kernel, endings, () => clock.now());
-      this.#endings.push(...present);
-      if (absent.length > 0) await this.#store.sync(); // what is said to be gone must not come back by a power loss
-      this.#acknowledger.note({ position, atMs, absent, failures });
-    } catch (err) {
-      this.#endings.push(...endings); // the next look tries again
-      log.error({ err }, "the lanes could not be read to acknowledge a revocation");
-    }
-  }
-
   #onInterval(): void {
     this.#subscription.saveIfWanted();
-    this.#acknowledger.repeat();
     void this.#resolveControl();
     if (this.#planner.conditions.some(({ type }) => type === "NoOwnKey")) this.#refresh();
-  }
-
-  #buildStatus(): GatewayStatus {
-    const { settings, clock } = this.#options;
-    const { lineage, sequence } = this.#subscription.health.position;
-    const clusters = this.#planner.desired?.clusters ?? new Map();
-    const devices = this.#lastLook?.observed.devices ?? new Map();
-    return create(GatewayStatusSchema, {
-      agentVersion: settings.version,
-      dataplane: toDataplane(settings.dataplane),
-      kernel: settings.kernelRelease,
-      lineage,
-      sequence,
-      sentAt: timestampFromMs(clock.now()),
-      links: linkHealth({ clusters, devices, nowMs: clock.now() }),
-      conditions: [...this.#conditions()],
-      kernelWrites: BigInt(this.#kernelWrites),
-      reconciles: BigInt(this.#reconciles),
-    });
-  }
-
-  /** Those of the way to the hub first: the list is cut where it is too long. */
-  #conditions(): readonly ReportedCondition[] {
-    const hub = mapConditions({
-      health: this.#subscription.health,
-      sinceMs: this.#startedMs,
-      nowMs: this.#options.clock.now(),
-      statementProblem: this.#uplink.problem,
-      renewalProblem: this.#renewal.problem,
-    });
-    return [...hub, ...this.#hostConditions, ...this.#planner.conditions]
-      .slice(0, LIMITS.conditions)
-      .map((condition) => ({
-        type: condition.type,
-        subject: condition.subject.slice(0, LIMITS.subject),
-        message: condition.message.slice(0, LIMITS.message),
-      }));
   }
 
   #notReady(): string | undefined {
     if (!this.#subscription.confirmed) return "the map is not confirmed yet";
     if (this.#planner.desired === undefined) return "the map lacks mesh, epoch or link policy";
-    return this.#lastLook === undefined ? "the kernel was not programmed yet" : undefined;
+    return !this.#reporter.hasLooked ? "the kernel was not programmed yet" : undefined;
   }
 }
 
@@ -412,4 +324,6 @@ interface Parts {
   readonly own: OwnStatement;
 }
 
-const NOTHING_ENDED: Absence = { absent: [], present: [] };
+function placeOf({ credentials }: Membership): string {
+  return JSON.stringify([credentials.natsUrls, credentials.natsCaPem]);
+}

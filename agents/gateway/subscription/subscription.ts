@@ -115,6 +115,11 @@ export class Subscription {
     this.#intake.giveUp(key);
   }
 
+  /** Up to where everything was heard. */
+  get position(): Position {
+    return this.#intake.state.cursor;
+  }
+
   get confirmed(): boolean {
     return this.#intake.state.confirmed;
   }
