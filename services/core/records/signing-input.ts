@@ -7,7 +7,7 @@ const ZERO = new Uint8Array(1);
 
 /** `"spanwire/v1/record\0" ‖ mesh id ‖ 0 ‖ key ‖ 0 ‖ payload` (DNS labels and keys hold no zero byte). */
 export function recordSigningInput(meshId: string, key: string, payload: Uint8Array): Uint8Array {
-  return concat(RECORD, encoder.encode(meshId), ZERO, encoder.encode(key), ZERO, payload);
+  return concat(RECORD, encoder.encode(`${meshId}\0${key}\0`), payload);
 }
 
 /** `"spanwire/v1/proof\0" ‖ method ‖ 0 ‖ nonce ‖ SHA-256(body)`: possession of an identity key, for one call. */
