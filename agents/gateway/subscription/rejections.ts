@@ -7,7 +7,8 @@ export interface RecentRejection extends Rejection {
 }
 
 export interface Rejections {
-  note(rejection: Rejection, nowMs: number): void;
+  /** Tells whether it is the first of its kind, and so worth a line in the log. */
+  note(rejection: Rejection, nowMs: number): boolean;
   /** Those of the last ten minutes, newest last. */
   recent(nowMs: number): readonly RecentRejection[];
 }
@@ -25,6 +26,7 @@ export function createRejections(): Rejections {
       byName.delete(name); // to the end: a Map iterates in the order of insertion
       byName.set(name, { ...rejection, atMs, count });
       if (byName.size > MAX_REMEMBERED) for (const oldest of byName.keys().take(1)) byName.delete(oldest);
+      return count === 1;
     },
     recent: (nowMs) => [...byName.values()].filter(({ atMs }) => nowMs - atMs < REMEMBERED_MS),
   };

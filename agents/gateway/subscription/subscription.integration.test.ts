@@ -66,6 +66,7 @@ afterEach(async () => {
 async function start({ told = true, attached = true } = {}) {
   const map = by.emptyMap();
   const accepted: string[] = [];
+  const connected: Date[] = [];
   const log = createRecordingLog();
   const stop = new AbortController();
   const store = new MapStore(directory);
@@ -77,13 +78,13 @@ async function start({ told = true, attached = true } = {}) {
     onAccepted: (records) => accepted.push(...records.map(({ key }) => key)),
     onConfirmed: () => accepted.push("confirmed"),
     onLost: () => {},
-    onConnected: () => {},
+    onConnected: () => connected.push(new Date()),
     clock: systemClock,
     random: () => 0,
     log,
     signal: stop.signal,
   });
-  const agent = { stop, subscription, map, accepted, log, nats: undefined as NatsConnection | undefined };
+  const agent = { stop, subscription, map, accepted, connected, log, nats: undefined as NatsConnection | undefined };
   agents.push(agent);
   if (told) subscription.told(mapState());
   if (attached) {
@@ -121,6 +122,19 @@ test("a fresh agent reads a snapshot in parts and is confirmed by what it was to
     failures: 0,
     notSaved: undefined,
   });
+});
+
+test("a connection that comes back while it is being closed tells nobody", async () => {
+  const agent = await start();
+  const isBack = (async () => {
+    for await (const { type } of agent.nats?.status() ?? []) if (type === "reconnect") return;
+  })();
+  await server.kill();
+  await eventually(() => agent.log.events.map(({ message }) => message)).toContain("nats connection lost");
+  await end(agent);
+  await server.restart();
+  await isBack;
+  expect(agent.connected).toHaveLength(1);
 });
 
 test("a fresh agent takes nothing from a relay that shows another map than it was told of", async () => {

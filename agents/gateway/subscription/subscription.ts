@@ -161,7 +161,8 @@ export class Subscription {
 
   async #watch(nats: NatsConnection): Promise<void> {
     for await (const status of nats.status()) {
-      if (status.type !== "reconnect") continue;
+      // One that comes back while it is being closed takes no more messages.
+      if (status.type !== "reconnect" || this.#options.signal.aborted) continue;
       this.#perform(this.#intake.connected(this.#options.clock.now()));
       this.#options.onConnected();
     }
@@ -170,7 +171,7 @@ export class Subscription {
   /** An error in here is a bug of ours, and must neither pass unseen nor end the connection's reader. */
   #guard(handle: (message: Msg) => void): (error: Error | null, message: Msg) => void {
     return (error, message) => {
-      if (error !== null) return; // the connection has told the log
+      if (error !== null || this.#options.signal.aborted) return; // the connection has told the log
       try {
         handle(message);
       } catch (bug) {
@@ -235,7 +236,7 @@ export class Subscription {
 
   #reject(rejection: Rejection): void {
     const { clock, log } = this.#options;
-    this.#rejections.note(rejection, clock.now());
+    if (!this.#rejections.note(rejection, clock.now())) return;
     const { key, reason, message } = rejection;
     log.warn({ key, reason, evidence: sha256Hex(rejection.bytes) }, message);
   }
