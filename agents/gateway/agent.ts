@@ -227,6 +227,7 @@ export class Agent {
         });
         this.#subscription.attach(this.#nats);
         await this.#nats.closed();
+        this.#nats = undefined;
       } catch (err) {
         if (signal.aborted) return;
         restMs = RETRY_CONNECT_MS;

@@ -144,7 +144,7 @@ export class Subscription {
     this.#nats = nats;
     nats.subscribe(MAP_REPUBLISH, { callback: this.#guard((message) => this.#onMessage(message)) });
     nats.subscribe(HEAD_SUBJECT, { callback: this.#guard(({ data }) => this.#onHead(data)) });
-    void this.#watch(nats);
+    this.#watch(nats).catch((bug: unknown) => this.#bug.reject(bug));
     this.#loop.wake();
     this.#options.onConnected();
   }
