@@ -4,7 +4,6 @@ import { updateCluster } from "@spanwire/core/admission/update";
 import type { FleetService } from "@spanwire/proto/fleet";
 import type { Handlers } from "@spanwire/runtime/grpc/handlers";
 import { accept, refusal } from "../refusal.ts";
-import { currentRegistry } from "../registration/admission-writer.ts";
 import { type EndRequest, endGateways } from "../registration/end-gateways.ts";
 import { revokeUnusedTokens } from "../registration/tokens.ts";
 import { describeCluster, describeClusters } from "../status/describe-mesh.ts";
@@ -21,14 +20,14 @@ type ClusterMethods =
   | "deleteCluster";
 
 export function clusterHandlers(options: FleetOptions): Pick<Handlers<typeof FleetService>, ClusterMethods> {
-  const { store, map, writer, clock } = options;
+  const { store, writer, clock } = options;
   return {
     async listClusters() {
-      currentRegistry(map);
+      writer.registry();
       return { clusters: describeClusters(meshFacts(options)) };
     },
     async getCluster({ id }) {
-      const admission = currentRegistry(map).admissions.get(id);
+      const admission = writer.registry().admissions.get(id);
       if (admission === undefined) {
         throw refusal("CLUSTER_NOT_FOUND", `cluster "${id}" is not admitted: see spanwire cluster list`);
       }
@@ -48,13 +47,13 @@ export function clusterHandlers(options: FleetOptions): Pick<Handlers<typeof Fle
     },
     async revokeCluster({ id: clusterId, reason }, { signal }) {
       const decide: EndRequest["decide"] = (registry) => revokeCluster(registry, clusterId);
-      accept(decide(currentRegistry(map)));
+      accept(decide(writer.registry()));
       await revokeUnusedTokens(store.registry, clusterId, clock.now());
       return { ended: own(await endGateways(options, { clusterId, decide, reason, signal })) };
     },
     async deleteCluster({ id: clusterId }, { signal }) {
       const decide: EndRequest["decide"] = (registry) => deleteCluster(registry, clusterId);
-      accept(decide(currentRegistry(map)));
+      accept(decide(writer.registry()));
       await revokeUnusedTokens(store.registry, clusterId, clock.now());
       return { ended: own(await endGateways(options, { clusterId, decide, reason: "deleted", signal })) };
     },

@@ -5,7 +5,6 @@ import { SnapshotChunkSchema } from "@spanwire/proto/agent";
 import type { FleetService } from "@spanwire/proto/fleet";
 import type { Handlers } from "@spanwire/runtime/grpc/handlers";
 import { snapshotChunks } from "../distribution/snapshot-chunks.ts";
-import { currentRegistry } from "../registration/admission-writer.ts";
 import { NONCE_KEY } from "../registration/nonce-key.ts";
 import { LEASE_KEY } from "../state/leader.ts";
 import type { FleetOptions } from "./fleet-service.ts";
@@ -16,10 +15,11 @@ const NOT_EXPORTED = new Set([NONCE_KEY, LEASE_KEY]);
 export function exportHandlers({
   map,
   store,
+  writer,
 }: FleetOptions): Pick<Handlers<typeof FleetService>, "getMap" | "exportState"> {
   return {
     async *getMap() {
-      currentRegistry(map);
+      writer.registry();
       for (const bytes of snapshotChunks(map.snapshot())) yield { chunk: fromBinary(SnapshotChunkSchema, bytes) };
     },
     async *exportState() {

@@ -13,7 +13,6 @@ import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import type { Handlers } from "@spanwire/runtime/grpc/handlers";
 import { InvalidRequest } from "@spanwire/runtime/grpc/invalid-request";
 import { refusal } from "../refusal.ts";
-import { currentRegistry } from "../registration/admission-writer.ts";
 import type { FleetOptions } from "./fleet-service.ts";
 
 export function linkPolicyHandlers(
@@ -21,7 +20,7 @@ export function linkPolicyHandlers(
 ): Pick<Handlers<typeof FleetService>, "getLinkPolicy" | "setLinkPolicy"> {
   return {
     async getLinkPolicy() {
-      currentRegistry(options.map);
+      options.writer.registry();
       const { policy, generation } = readPolicy(options);
       return { policy, generation };
     },
@@ -47,10 +46,10 @@ interface Outcome {
 const ATTEMPTS = 10;
 
 async function setPolicy(options: FleetOptions, wanted: Wanted): Promise<Outcome> {
-  const { store, map } = options;
+  const { store, map, writer } = options;
   const { policy, expectedGeneration, dryRun, signal } = wanted;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const registry = currentRegistry(map);
+    const registry = writer.registry();
     requireValid(policy, registry);
     const before = readPolicy(options);
     if (expectedGeneration !== undefined && expectedGeneration !== before.generation) {

@@ -9,7 +9,6 @@ import {
 } from "@spanwire/proto/fleet";
 import type { Handlers } from "@spanwire/runtime/grpc/handlers";
 import type { Changes } from "@spanwire/runtime/loop/changes";
-import { currentRegistry } from "../registration/admission-writer.ts";
 import { describeMesh } from "../status/describe-mesh.ts";
 import { judgeAcknowledgements } from "../status/judge-acknowledgements.ts";
 import type { FleetOptions } from "./fleet-service.ts";
@@ -24,9 +23,9 @@ const ACKNOWLEDGEMENT_PAUSE_MS = 20;
 const LOOK_AGAIN_MS = 5_000;
 
 export function statusHandlers(options: FleetOptions): Pick<Handlers<typeof FleetService>, StatusMethods> {
-  const { map, reports, gateways, clock } = options;
+  const { map, reports, gateways, writer, clock } = options;
   const look = (): MeshStatus => {
-    currentRegistry(map);
+    writer.registry();
     return describeMesh(meshFacts(options));
   };
   const sources = [map.changes, reports.changes, gateways.changes];

@@ -6,7 +6,6 @@ import { type FleetService, type TokenInfoSchema, TokenState } from "@spanwire/p
 import { randomBytes } from "@spanwire/runtime/crypto/random";
 import type { Handlers } from "@spanwire/runtime/grpc/handlers";
 import { refusal } from "../refusal.ts";
-import { currentRegistry } from "../registration/admission-writer.ts";
 import { type TokenRecord, tokenState } from "../registration/token-record.ts";
 import { createToken, listTokens, type Now, revokeToken } from "../registration/tokens.ts";
 import type { FleetOptions } from "./fleet-service.ts";
@@ -16,13 +15,14 @@ const DEFAULT_TTL_MS = 3_600_000;
 export function tokenHandlers({
   store,
   map,
+  writer,
   clock,
   frame,
 }: FleetOptions): Pick<Handlers<typeof FleetService>, "createToken" | "listTokens" | "revokeToken"> {
   const now = (): Now => ({ nowMs: clock.now(), lineage: map.lineage });
   return {
     async createToken({ clusterId, ttl, ordinal }) {
-      const { maxGateways } = currentRegistry(map).mesh;
+      const { maxGateways } = writer.registry().mesh;
       if (ordinal !== undefined && ordinal >= maxGateways) {
         const message = `ordinal ${ordinal} of cluster "${clusterId}": this mesh has ordinals 0 to ${maxGateways - 1}`;
         throw refusal("ORDINAL_OUT_OF_RANGE", message);

@@ -12,7 +12,6 @@ import type { OpenedRecord } from "@spanwire/core/records/open";
 import { sealRecord } from "@spanwire/core/records/seal";
 import { HEAD_SUBJECT } from "@spanwire/core/subjects";
 import type { Clock } from "@spanwire/core/time";
-import type { MapSnapshot } from "../state/map-snapshot.ts";
 import type { HubMap } from "../state/mesh-view.ts";
 
 export interface HeadOptions {
@@ -44,7 +43,7 @@ export async function publishHeads(options: HeadOptions): Promise<void> {
   try {
     while (!signal.aborted) {
       urgent = new AbortController(); // before the map is read: what comes during the signature needs another head
-      if (isLeader() && map.isCurrent) await publishHead(options, map.snapshot());
+      if (isLeader() && map.isCurrent) await publishHead(options);
       await rest(GAP_MS, signal);
       await rest(INTERVAL_MS - GAP_MS, AbortSignal.any([signal, urgent.signal]));
     }
@@ -53,10 +52,10 @@ export async function publishHeads(options: HeadOptions): Promise<void> {
   }
 }
 
-async function publishHead(options: HeadOptions, { lineage, sequence, digest, entries }: MapSnapshot): Promise<void> {
-  const { nats, meshId, signer, sha256, clock } = options;
+async function publishHead({ nats, map, meshId, signer, sha256, clock }: HeadOptions): Promise<void> {
+  const { lineage, sequence, records } = map;
   const hubTime = timestampFromMs(clock.now());
-  const head = { case: "head", value: { hubTime, digest, recordCount: entries.length } } as const;
+  const head = { case: "head", value: { hubTime, digest: records.digest(), recordCount: records.size } } as const;
   const payload = { key: HEAD_KEY, incarnation: lineage, generation: BigInt(sequence), issuedAt: hubTime, body: head };
   nats.publish(HEAD_SUBJECT, await sealRecord(meshId, payload, { signer, sha256 }));
 }

@@ -50,6 +50,8 @@ export interface Committed<T> {
 }
 
 export interface AdmissionWriter {
+  /** The map as it is; throws `STORE_AWAY` while it may be out of date. */
+  registry(): Registry;
   /**
    * Decides by the whole map and writes what was decided; decides again when another hub was faster. What `decide` reads
    * from the store is at least as new as the map. Throws what `decide` throws, or `STORE_AWAY` or `BUSY` (retryable).
@@ -64,18 +66,23 @@ const LONGEST_PAUSE_MS = 50;
 export function createAdmissionWriter(options: WriterOptions): AdmissionWriter {
   // This hub's own writes wait for each other: as conflicts, n of them would cost n² decisions and signatures.
   const inTurn = createInTurn();
-  return { commit: (decide, signal) => inTurn(() => commit(options, decide, signal)) };
+  const registry = createRegistry(options.map);
+  return {
+    registry,
+    commit: (decide, signal) => inTurn(() => commit(options, registry, decide, signal)),
+  };
 }
 
 async function commit<T>(
   options: WriterOptions,
+  registryNow: () => Registry,
   decide: (registry: Registry) => Promise<Decided<T>>,
   signal: AbortSignal,
 ): Promise<Committed<T>> {
   const { store, map, clock } = options;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     signal.throwIfAborted();
-    const registry = currentRegistry(map);
+    const registry = registryNow();
     const { sequence, clustersSequence: expectedClustersSequence } = map;
     const { value, write } = await decide(registry);
     if (write === undefined) return { value, sequence };
@@ -91,12 +98,15 @@ async function commit<T>(
   throw refusal("BUSY", "other hubs are writing admissions at the same time: try again in a moment");
 }
 
-/** The map as a registry; throws `STORE_AWAY` while it may be out of date. */
-export function currentRegistry(map: HubMap): Registry {
-  // Bans are read from the store, where they must be newer than the map: not known here.
-  const registry = map.isCurrent ? registryOf(map.records, () => false) : undefined;
-  if (registry === undefined) throw refusal("STORE_AWAY", "the hub cannot reach its store: try again in a moment");
-  return registry;
+/** One registry for all decisions: it reads the prefixes of each admission once. */
+function createRegistry(map: HubMap): () => Registry {
+  let registry: Registry | undefined;
+  return () => {
+    // Bans are read from the store, where they must be newer than the map: not known here.
+    registry ??= registryOf(map.records, () => false);
+    if (registry !== undefined && map.isCurrent) return registry;
+    throw refusal("STORE_AWAY", "the hub cannot reach its store: try again in a moment");
+  };
 }
 
 async function seal(options: WriterOptions, write: ClusterWrite): Promise<{ key: string; bytes: Uint8Array }> {

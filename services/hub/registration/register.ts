@@ -6,8 +6,8 @@
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { type Admitted, admit } from "@spanwire/core/admission/admit";
-import type { Registry } from "@spanwire/core/admission/registry";
+import { admit } from "@spanwire/core/admission/admit";
+import { clusterKey } from "@spanwire/core/records/key";
 import { type RegisterRequest, type RegisterResponseSchema, RegistrationSchema } from "@spanwire/proto/registration";
 import { decodeNkey } from "@spanwire/runtime/crypto/nkey";
 import { accept, refusal } from "../refusal.ts";
@@ -30,19 +30,27 @@ export async function register(
 
   const { id = "", secret = new Uint8Array() } = shown ?? {};
   const use = { id, secret, clusterId, ordinal, identityKey, requestSha256 };
-  const claim = () => claimToken(store.registry, use, { nowMs, lineage: map.lineage });
+  const revision = () => map.revisionOf(clusterKey(clusterId));
+  const read = async () => {
+    const at = revision(); // before the reads: a revocation that they miss is written later than this
+    const now = { nowMs, lineage: map.lineage };
+    const [token, isBanned] = await Promise.all([claimToken(store.registry, use, now), users.isBanned(nkey)]);
+    return { at, token, isBanned };
+  };
   await map.whenCurrent(signal); // the lineage is part of what a token is judged by
-  await claim();
+  let known = await read();
   limitCluster(clusterId, nowMs);
 
   const notAfter = timestampFromMs(nowMs + admissionLeaseMs);
   const { value: admitted } = await writer.commit(async (registry) => {
-    // Again, now that the map is the one we write upon: a revocation since then has ended token or user first.
-    const [token, isBanned] = await Promise.all([claim(), users.isBanned(nkey)]);
-    const request = { registration, identityKey, tokenOrdinal: token.ordinal, notAfter };
-    const value = accept(admit({ ...registry, isBanned: () => isBanned }, request));
+    // A revocation ends token and user first and writes the cluster last: if that is unchanged, so are they.
+    if (known.at !== revision()) known = await read();
+    const { token, isBanned } = known;
+    const wanted = { registration, identityKey, tokenOrdinal: token.ordinal, notAfter };
+    const value = accept(admit({ ...registry, isBanned: () => isBanned }, wanted));
     if (!value.changed) return { value, write: undefined };
-    await banReplaced(options, registry, clusterId, value);
+    // Before the admission is written: after it nothing would remember that these were ever admitted.
+    for (const replaced of value.replacedNkeys) await users.ban(replaced);
     return { value, write: { admission: value.admission, order: value.clusterOrder } };
   }, signal);
 
@@ -63,20 +71,4 @@ function requireUserNkey(nkey: string): void {
     // as below
   }
   throw refusal("INVALID_NKEY", `Register: "${nkey}" is not the public nkey of a NATS user`);
-}
-
-/**
- * The user whose place in the cluster is taken, by a new identity or a new nkey. Before the admission is written: after
- * it nothing would remember that this user was ever admitted.
- */
-async function banReplaced(
-  { users }: RegistrationOptions,
-  { admissions }: Registry,
-  clusterId: string,
-  { admission, ordinal }: Admitted,
-): Promise<void> {
-  const nkeyIn = (gateways: readonly { ordinal: number; nkey: string }[] = []) =>
-    gateways.find((gateway) => gateway.ordinal === ordinal)?.nkey;
-  const before = nkeyIn(admissions.get(clusterId)?.gateways);
-  if (before !== undefined && before !== nkeyIn(admission.gateways)) await users.ban(before);
 }

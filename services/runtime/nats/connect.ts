@@ -89,6 +89,7 @@ function toConnectionOptions(options: NatsOptions, random: Random, backoff: Back
     maxReconnectAttempts: -1,
     ignoreAuthErrorAbort: true, // the next attempt may have a renewed token
     ignoreClusterUpdates: true,
+    noAsyncTraces: true, // a stack for each request costs a hub more than the request
     // All waiting is done here: reconnectDelayHandler is asked several times for one wait, which is no jitter any more.
     reconnectDelayHandler: () => 0,
     reconnectToServer: ([next]) => {
