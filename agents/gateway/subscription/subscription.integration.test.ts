@@ -124,15 +124,14 @@ test("a fresh agent reads a snapshot in parts and is confirmed by what it was to
   });
 });
 
-test("a connection that comes back while it is being closed tells nobody", async () => {
-  const agent = await start();
+test("a connection that comes back after the end tells nobody", async () => {
+  const agent = await start({ attached: false });
+  agent.subscription.attach(hubNats);
   const isBack = (async () => {
-    for await (const { type } of agent.nats?.status() ?? []) if (type === "reconnect") return;
+    for await (const { type } of hubNats.status()) if (type === "reconnect") return;
   })();
-  await server.kill();
-  await eventually(() => agent.log.events.map(({ message }) => message)).toContain("nats connection lost");
   await end(agent);
-  await server.restart();
+  await hubNats.reconnect();
   await isBack;
   expect(agent.connected).toHaveLength(1);
 });
