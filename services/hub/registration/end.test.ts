@@ -135,6 +135,30 @@ test("a registration that is under way when its cluster is revoked loses or is e
   }
 });
 
+test("a revocation that is written between a registration's reads and its own write is seen", async () => {
+  const token = await hub.token("eu", { ordinal: 1 });
+  const member = createGateway();
+  await hub.register(member.register(token));
+  const { putCluster } = store.map;
+  let revoking: Promise<unknown> | undefined;
+  const interrupted: FakeStateStore = {
+    ...store,
+    map: {
+      ...store.map,
+      async putCluster(...args) {
+        revoking ??= revoke(hub, 1);
+        await revoking;
+        return putCluster(...args);
+      },
+    },
+  };
+  await using other = await startTestHub(interrupted);
+  const { nkey } = createGateway();
+  const again = other.register(member.register(token, { nkey }));
+  await expect(again).rejects.toMatchObject({ reason: "TOKEN_REVOKED" });
+  expect(hub.map.records.admissions.get("eu")?.gateways.map(({ ordinal }) => ordinal)).toEqual([0]);
+});
+
 test("a renewal that races a revocation through another hub never outlives it", async () => {
   await using other = await startTestHub(store);
   const [renewals] = await Promise.all([
