@@ -1,4 +1,4 @@
-/** What the scheme takes for granted of the kernel's nexthop objects: each a line of decision record 0001. */
+/** What the scheme takes for granted of the kernel's nexthop objects: each a line of decision record 0002. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 
 import type { Namespace } from "./namespace.ts";

@@ -1,6 +1,6 @@
 /**
  * The scheme beyond what was tried before: three ordinals, three clusters of which one dials from behind NAT, IPv6
- * outside, delay and loss on the underlay. What was seen: decision record 0001 of services/core/desired.
+ * outside, delay and loss on the underlay. What was seen: decision record 0002 of services/core/desired.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";

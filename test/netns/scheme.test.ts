@@ -1,6 +1,6 @@
 /**
  * The addressing and nexthop scheme on two sites of two gateways each; IPv4 and IPv6 inside, IPv4 outside.
- * What was seen: decision record 0001 of services/core/desired.
+ * What was seen: decision record 0002 of services/core/desired.
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { laneName } from "@spanwire/core/desired/lane";

@@ -36,6 +36,11 @@ vmTest("recognises the death of the VM, and says what its console said", async (
   expect(outcome).toEqual({ kind: "died", console: expect.stringContaining("sysrq triggered crash") });
 });
 
+vmTest("says when the command was ended by a signal", async () => {
+  const { outcome } = await captured(["sh", "-c", "kill -SEGV $$"], {});
+  expect(outcome).toEqual({ kind: "exited", status: 128 + 11, console: expect.any(String) });
+});
+
 vmTest("ends a command that is out of time", async () => {
   const { outcome } = await captured(["sleep", "1000"], { timeoutMs: 1000 });
   expect(outcome).toMatchObject({ kind: "timed-out", afterMs: 1000 });
