@@ -7,24 +7,18 @@ import { randomBytes, systemRandom } from "@spanwire/runtime/crypto/random";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { createVerify } from "@spanwire/runtime/crypto/verify";
 import { createRequestValidator } from "@spanwire/runtime/grpc/request-validator";
-import type { RunningServer } from "@spanwire/runtime/grpc/serve";
-import { createChecks } from "@spanwire/runtime/health/checks";
-import { serveHealth } from "@spanwire/runtime/health/serve-health";
 import type { Logger } from "@spanwire/runtime/log/logger";
-import type { Changes } from "@spanwire/runtime/loop/changes";
-import { createMetrics, type Metrics } from "@spanwire/runtime/metrics/create-metrics";
+import type { Metrics } from "@spanwire/runtime/metrics/create-metrics";
 import { createCounter } from "@spanwire/runtime/metrics/instruments";
-import { declareProcessMetrics } from "@spanwire/runtime/metrics/process-metrics";
-import { startTracing } from "@spanwire/runtime/tracing/start-tracing";
 import { createFleetService } from "./api/fleet-service.ts";
 import { meshFacts } from "./api/mesh-facts.ts";
 import type { HubConfig } from "./config.ts";
 import { answerAgents } from "./distribution/answer.ts";
-import { followLink } from "./follow-link.ts";
 import { type Foundation, openFoundation } from "./foundation.ts";
 import { createGatewayUsers } from "./nats/gateway-users.ts";
 import { writeOperatorAccess } from "./operator-access.ts";
 import { lead } from "./planning/lead.ts";
+import { followReadiness } from "./readiness.ts";
 import { createAdmissionWriter } from "./registration/admission-writer.ts";
 import { ensureNonceKey } from "./registration/nonce-key.ts";
 import { createRegistrationService } from "./registration/registration-service.ts";
@@ -34,6 +28,7 @@ import { followConnections } from "./status/connections.ts";
 import { declareMeshMetrics } from "./status/declare-metrics.ts";
 import { followReports } from "./status/report-view.ts";
 import { createReportTaker } from "./status/take-reports.ts";
+import { openHealth, openTelemetry } from "./telemetry.ts";
 
 export interface HubOptions {
   readonly log: Logger;
@@ -129,18 +124,15 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   declareMeshMetrics(meter, { mesh: () => meshFacts({ map, reports, gateways, clock }), isLeader });
 
   const answering = answer({ foundation, log, metrics, signal: running });
-  const link = followLink(connections.state);
-  const isReady = () => map.isCurrent && link.isUp;
-  const readiness = Promise.all(
-    [map.changes, link.changes].map((changes) => tellReadiness(isReady, changes, [registration, fleet], running)),
-  );
+  const nats = connections.state;
+  const readiness = followReadiness({ map, nats, servers: [registration, fleet], signal: running });
   const contextFile = join(config.dir, "context.json");
   const fleetAddress = formatAddress(config.advertise, fleet.port);
   await writeOperatorAccess({ authority, address: fleetAddress, path: contextFile, clock });
-  const metricsPort = await openHealth(config, { isReady, metrics, open });
+  const metricsPort = await openHealth(config, { isReady: readiness.isReady, metrics, open });
   open.defer(() => failed.abort());
   onReady?.({ meshId, registrationAddress: hubAddress, fleetAddress, metricsPort, contextFile });
-  await Promise.all([answering, leadership.done, reports.done, gateways.done, readiness]);
+  await Promise.all([answering, leadership.done, reports.done, gateways.done, readiness.done]);
 }
 
 /** Opens what all else stands on: it closes last, so that what is under way can still be stored. */
@@ -166,19 +158,6 @@ async function openBelow(
   } finally {
     signal.removeEventListener("abort", giveUp);
   }
-}
-
-async function openTelemetry(config: HubConfig, open: AsyncDisposableStack): Promise<Metrics> {
-  const { metricsPort, tracesEndpoint: endpoint } = config;
-  if (endpoint !== undefined) {
-    const tracing = await startTracing({ endpoint, serviceName: "spanwire-hub" });
-    open.defer(() => tracing.close());
-  }
-  const metrics = await createMetrics({ enabled: metricsPort !== undefined });
-  open.defer(() => metrics.close());
-  const process = declareProcessMetrics(metrics.meter);
-  open.defer(() => process.close());
-  return metrics;
 }
 
 interface AnswerOptions {
@@ -207,38 +186,6 @@ function answer({ foundation, log, metrics: { meter }, signal }: AnswerOptions):
     },
     signal,
   });
-}
-
-/** What the health services answer: whether this hub can be used now. */
-async function tellReadiness(
-  isReady: () => boolean,
-  changes: Changes,
-  servers: readonly RunningServer[],
-  signal: AbortSignal,
-): Promise<void> {
-  while (!signal.aborted) {
-    const { version } = changes;
-    for (const server of servers) server.setServing(isReady());
-    await changes.after(version, signal).catch(() => {});
-  }
-}
-
-interface HealthParts {
-  readonly isReady: () => boolean;
-  readonly metrics: Metrics;
-  readonly open: AsyncDisposableStack;
-}
-
-async function openHealth(
-  { listen: host, metricsPort: port }: HubConfig,
-  { isReady, metrics, open }: HealthParts,
-): Promise<number | undefined> {
-  if (port === undefined) return undefined;
-  const ready = createChecks();
-  ready.add("store", () => (isReady() ? undefined : "the store in NATS cannot be reached"));
-  const health = await serveHealth({ address: { host, port }, live: createChecks(), ready, metrics });
-  open.defer(() => health.close());
-  return health.port;
 }
 
 function formatAddress(host: string, port: number): string {
