@@ -40,7 +40,7 @@ export async function startHubProcess(args: readonly string[] = []): Promise<Hub
     fleet: async () => open.use(openFleet(await readOperatorContext(contextFile))).client,
     output: () => output,
     async end(signal) {
-      if (child === undefined) return;
+      if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
       const ended = once(child, "exit");
       child.kill(signal);
       await ended;

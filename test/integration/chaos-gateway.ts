@@ -1,0 +1,181 @@
+/**
+ * @module A gateway that is killed at any moment: the real agent over a fake kernel that outlives it.
+ *
+ * It lives in the test's process, so its SIGKILL is made of parts: its disk is copied between two of its steps (with what
+ * the thread pool was writing half written), in the same step it is aborted, its kernel takes nothing from it any more,
+ * and whatever else it still does is done to a disk that nobody reads again.
+ */
+import { cpSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { DEFAULT_RESILIENT_BUCKETS, DEFAULT_ROUTING } from "@spanwire/core/desired/local-facts";
+import type { Secret } from "@spanwire/core/identity/secret";
+import type { RecordMap } from "@spanwire/core/records/record-map";
+import { localNetworks } from "@spanwire/gateway/dataplane/local-networks";
+import { Reconciler } from "@spanwire/gateway/dataplane/reconcile";
+import { ensureIdentity } from "@spanwire/gateway/identity/gateway-identity";
+import { ensureEpochKey } from "@spanwire/gateway/identity/wireguard-keys";
+import { ensureMembership } from "@spanwire/gateway/join/join";
+import { FakeKernel } from "@spanwire/gateway/kernel/fake/fake-kernel";
+import type { DataplaneSettings } from "@spanwire/gateway/local-facts";
+import { Planner } from "@spanwire/gateway/planner";
+import { MapStore } from "@spanwire/gateway/subscription/map-store";
+import type { Entry } from "@spanwire/gateway/subscription/offer-all";
+import { startTestAgent, type TestAgent } from "@spanwire/gateway/testing";
+import { ClusterKind } from "@spanwire/proto/record";
+import { systemClock } from "@spanwire/runtime/clock/system-clock";
+import { systemRandom } from "@spanwire/runtime/crypto/random";
+import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
+
+export interface ChaosGateway extends AsyncDisposable {
+  readonly clusterId: string;
+  readonly ordinal: number;
+  /** Of its identity, in hex. */
+  readonly identityKey: string;
+  readonly kernel: FakeKernel;
+  /** How often each device was made. */
+  readonly made: ReadonlyMap<string, number>;
+  /** Where it says it can be reached. */
+  readonly host: string;
+  readonly reconciles: number;
+  /** Resolves with what its disk held then, when it runs again. Does nothing while it is down. */
+  kill(downMs: number, host?: string): Promise<readonly Entry[]>;
+  /** Ends it for good. */
+  stop(): Promise<void>;
+  /** What a new kernel is given for this map by the pure core, as text. */
+  wanted(map: RecordMap): Promise<string>;
+}
+
+export interface ChaosGatewayOptions {
+  /** Of its own, empty. */
+  readonly directory: string;
+  readonly token: Secret;
+  readonly prefixes: readonly string[];
+  readonly host: string;
+  /** After which a first attempt to join is given up, whatever came of it. */
+  readonly patienceMs: number;
+}
+
+const BASE_PORT = 51_820;
+const DATAPLANE: DataplaneSettings = {
+  basePort: BASE_PORT,
+  mtuBytes: 1420,
+  ipv6: "off",
+  snat: [],
+  resilientBuckets: DEFAULT_RESILIENT_BUCKETS,
+  routing: DEFAULT_ROUTING,
+};
+const JOIN_MS = 60_000;
+
+/** Returns when it was admitted, knows it, and runs. */
+export async function startChaosGateway(options: ChaosGatewayOptions): Promise<ChaosGateway> {
+  let stateDirectory = join(options.directory, "life-0");
+  const membership = await joinTwice(stateDirectory, options);
+  const { clusterId, ordinal } = membership;
+  const identity = await ensureIdentity(stateDirectory);
+  const kernel = new FakeKernel();
+  const made = new Map<string, number>();
+  let isDead = false;
+  kernel.refuse = (change) => {
+    if (isDead) return "whoever asks was killed";
+    if (change.kind === "add-dummy-link" || change.kind === "add-wireguard-link")
+      made.set(change.name, (made.get(change.name) ?? 0) + 1);
+    return undefined;
+  };
+  let { host } = options;
+  let lives = 0;
+  let running: TestAgent | undefined;
+  const start = async () => {
+    const settings = { ...DATAPLANE, endpoints: [{ host, basePort: BASE_PORT }], lookEveryMs: 200 };
+    running = await startTestAgent({ stateDirectory, membership, kernel, settings });
+  };
+  await start();
+
+  return {
+    clusterId,
+    ordinal,
+    identityKey: Buffer.from(identity.signer.publicKey).toString("hex"),
+    kernel,
+    made,
+    get host() {
+      return host;
+    },
+    get reconciles() {
+      return running?.agent.state.reconciles ?? 0;
+    },
+    async kill(downMs, changedHost = host) {
+      if (running === undefined) return [];
+      const killed = running;
+      running = undefined;
+      lives += 1;
+      const left = copyNow(stateDirectory, join(options.directory, `life-${lives}`));
+      isDead = true;
+      await killed.stop();
+      isDead = false;
+      stateDirectory = left;
+      host = changedHost;
+      const { entries } = await new MapStore(left).load();
+      await delay(downMs);
+      await start();
+      return entries;
+    },
+    async stop() {
+      await running?.stop();
+    },
+    async wanted(map) {
+      const fresh = new FakeKernel();
+      const planner = new Planner(map, { clusterId, ordinal }, DATAPLANE);
+      planner.observe({
+        keys: [await ensureEpochKey(stateDirectory, map.epoch?.active ?? 0n)],
+        connected: localNetworks(await fresh.network.host()),
+        control: ["127.0.0.1"],
+      });
+      const planned = planner.plan("all");
+      if (planned === undefined) throw new Error("the hub's map lacks mesh, epoch or link policy");
+      await new Reconciler(fresh).full(() => planned.compiled.desired);
+      return fresh.toString();
+    },
+    async [Symbol.asyncDispose]() {
+      await running?.stop();
+    },
+  };
+}
+
+/** The first attempt may be cut off with its answer on the way; the second has only what the disk then holds. */
+async function joinTwice(stateDirectory: string, { token, prefixes, patienceMs }: ChaosGatewayOptions) {
+  const identity = await ensureIdentity(stateDirectory);
+  const attempt = (signal: AbortSignal) =>
+    ensureMembership({
+      stateDirectory,
+      identity,
+      token,
+      clusterId: undefined,
+      hubAddress: undefined,
+      wish: { kind: ClusterKind.VM, prefixes, labels: {}, ordinal: undefined },
+      clock: systemClock,
+      random: systemRandom,
+      log: createRecordingLog(),
+      signal,
+    });
+  const impatience = AbortSignal.timeout(patienceMs);
+  try {
+    return await attempt(impatience);
+  } catch (error) {
+    if (!impatience.aborted) throw error;
+    return attempt(AbortSignal.timeout(JOIN_MS));
+  }
+}
+
+/** In one step, in which no other code of this process runs. */
+function copyNow(from: string, to: string): string {
+  for (;;) {
+    try {
+      cpSync(from, to, { recursive: true });
+      return to;
+    } catch (error) {
+      // The thread pool has just renamed a file that was listed.
+      if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+      rmSync(to, { recursive: true, force: true });
+    }
+  }
+}
