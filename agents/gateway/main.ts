@@ -77,7 +77,7 @@ export async function run(config: AgentConfig, { log, version, signal }: RunOpti
 /** Takes everything of ours out of the kernel; keys and membership stay. */
 export async function down(config: AgentConfig, signal?: AbortSignal): Promise<Applied> {
   await using kernel = openConfigured(config);
-  return takeDown(kernel, signal);
+  return await takeDown(kernel, signal); // the kernel is closed when this function ends
 }
 
 /** Loads the boot guard from the stored map; does nothing before the first join. */
@@ -93,7 +93,7 @@ export async function guard(
   await using kernel = openConfigured(config);
   const planner = new Planner(map, membership, toSettings(config, kernel, version));
   planner.observe({ connected: localNetworks(await kernel.network.host()) });
-  return raiseGuard(kernel, planner);
+  return await raiseGuard(kernel, planner);
 }
 
 /** Ends this gateway at the hub. What it has in the kernel and on disk stays until `down`, and until it is removed. */
