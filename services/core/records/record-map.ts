@@ -155,12 +155,11 @@ export class RecordMap {
   }
 
   #store(record: OpenedRecord): void {
-    this.#uncount(record.key);
     this.#records.set(record.key, record);
-    if (record.payload.body.case !== "statement") this.#count(record);
     const parsed = parseKey(record.key);
-    if (parsed.type === "cluster") this.#storeAdmission(parsed.clusterId, record);
     if (parsed.type === "gateway") this.#refreshStatement(record.key, parsed.clusterId, parsed.ordinal);
+    else this.#count(record.key, record.order);
+    if (parsed.type === "cluster") this.#storeAdmission(parsed.clusterId, record);
   }
 
   #storeAdmission(clusterId: string, { payload }: OpenedRecord): void {
@@ -175,35 +174,37 @@ export class RecordMap {
 
   /** A statement counts only while its own incarnation is admitted. */
   #refreshStatement(key: string, clusterId: string, ordinal: number): void {
-    const former = this.#statements.get(key);
-    if (former !== undefined) this.#releaseKeys(key, former.statement);
-    this.#statements.delete(key);
-
     const record = this.#records.get(key);
-    if (record?.payload.body.case !== "statement") return;
-    this.#uncount(key);
+    if (record === undefined) return;
+    const { order, payload } = record;
     const gateway = this.#admissions.get(clusterId)?.gateways.find((each) => each.ordinal === ordinal);
-    if (gateway?.incarnation !== record.order.incarnation) return;
-    this.#count(record);
-    const statement = record.payload.body.value;
-    this.#statements.set(key, { statement, order: record.order });
-    for (const claim of keyClaims(statement)) this.#keyOwners.set(claim, key);
+    const isAdmitted = gateway?.incarnation === order.incarnation;
+    const statement = payload.body.case === "statement" && isAdmitted ? payload.body.value : undefined;
+    this.#own(key, statement);
+    if (statement === undefined) this.#statements.delete(key);
+    else this.#statements.set(key, { statement, order });
+    this.#count(key, payload.body.case !== "statement" || isAdmitted ? order : undefined);
   }
 
-  #count({ key, order }: OpenedRecord): void {
-    this.#digest.add(key, order);
-    this.#counted.set(key, order);
+  /** Makes the digest hold this order of the key, or nothing of it. */
+  #count(key: string, order: Order | undefined): void {
+    const former = this.#counted.get(key);
+    if (former !== undefined) this.#digest.remove(key, former);
+    if (order === undefined) this.#counted.delete(key);
+    else {
+      this.#digest.add(key, order);
+      this.#counted.set(key, order);
+    }
   }
 
-  #uncount(key: string): void {
-    const order = this.#counted.get(key);
-    if (order === undefined) return;
-    this.#digest.remove(key, order);
-    this.#counted.delete(key);
-  }
-
-  #releaseKeys(key: string, statement: Statement): void {
-    for (const claim of keyClaims(statement)) if (this.#keyOwners.get(claim) === key) this.#keyOwners.delete(claim);
+  /** Makes the key own what this statement claims, and nothing else. */
+  #own(key: string, statement: Statement | undefined): void {
+    const former = this.#statements.get(key)?.statement;
+    const claims = statement === undefined ? [] : keyClaims(statement);
+    for (const claim of former === undefined ? [] : keyClaims(former)) {
+      if (!claims.includes(claim) && this.#keyOwners.get(claim) === key) this.#keyOwners.delete(claim);
+    }
+    for (const claim of claims) this.#keyOwners.set(claim, key);
   }
 
   #findOtherOwner({ key, payload }: OpenedRecord): string | undefined {
