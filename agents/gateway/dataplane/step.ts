@@ -42,5 +42,6 @@ export interface Planned {
 
 /** Sorts by step; within a step the given order stays. */
 export function inOrder(planned: readonly Planned[]): Change[] {
-  return STEPS.flatMap((step) => planned.filter((each) => each.step === step).map(({ change }) => change));
+  const byStep = Map.groupBy(planned, ({ step }) => step);
+  return STEPS.flatMap((step) => byStep.get(step)?.map(({ change }) => change) ?? []);
 }
