@@ -210,8 +210,10 @@ export class Subscription {
   #perform(effects: readonly IntakeEffect[]): void {
     const accepted: OpenedRecord[] = [];
     for (const effect of effects) {
-      if (effect.kind === "accepted") accepted.push(effect.record);
-      else if (effect.kind === "rejected") this.#reject(effect.rejection);
+      if (effect.kind === "accepted") {
+        accepted.push(effect.record);
+        this.#rejections.lift(effect.record);
+      } else if (effect.kind === "rejected") this.#reject(effect.rejection);
       else void this.#fetch(effect.have);
     }
     this.#take(accepted);
