@@ -2,18 +2,30 @@
 import { defineConfig } from "vitest/config";
 
 const SLOW_TEST_MS = 60_000;
+/** How long a condition is waited for: long, because a condition that holds is not waited for at all. */
+const poll = { timeout: 30_000, interval: 20 };
 
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["{proto,services,agents,test}/**/*.test.ts"], exclude: notUnit() } },
+      {
+        test: {
+          name: "unit",
+          include: ["{proto,services,agents,test}/**/*.test.ts"],
+          exclude: notUnit(),
+          // Properties take their time on a busy machine.
+          testTimeout: SLOW_TEST_MS,
+          expect: { poll },
+        },
+      },
       {
         test: {
           name: "integration",
           include: ["test/integration/**/*.test.ts", "{services,agents,test}/**/*.integration.test.ts"],
           exclude: ["**/node_modules/**"],
-          testTimeout: SLOW_TEST_MS,
-          hookTimeout: SLOW_TEST_MS,
+          testTimeout: 2 * SLOW_TEST_MS,
+          hookTimeout: 2 * SLOW_TEST_MS,
+          expect: { poll },
         },
       },
       {
@@ -21,6 +33,7 @@ export default defineConfig({
           name: "netns",
           include: ["test/netns/**/*.test.ts", "agents/**/*.netns.test.ts"],
           exclude: ["**/node_modules/**"],
+          expect: { poll },
           testTimeout: 10 * SLOW_TEST_MS,
           hookTimeout: 10 * SLOW_TEST_MS,
           fileParallelism: false,
@@ -31,6 +44,7 @@ export default defineConfig({
           name: "attack",
           include: ["test/attack/**/*.test.ts"],
           exclude: ["**/node_modules/**"],
+          expect: { poll },
           testTimeout: 2 * SLOW_TEST_MS,
           hookTimeout: SLOW_TEST_MS,
         },

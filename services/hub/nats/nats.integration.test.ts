@@ -24,6 +24,7 @@ import { renderServerConfig } from "./server-config.ts";
 
 const EU: GatewayRef = { clusterId: "eu", ordinal: 0 };
 const HOUR_MS = 3_600_000;
+const PATIENT = { timeout: 20_000 };
 const log = createRecordingLog();
 
 let directory: string;
@@ -125,7 +126,7 @@ describe("an agent", () => {
     });
     await agent.nats.flush();
     const written = await store.map.put("novelty.a", new Uint8Array(5), { expectedRevision: 0 });
-    await vi.waitUntil(() => heard.length === 1);
+    await vi.waitUntil(() => heard.length === 1, PATIENT);
     const revision = written.ok ? written.revision : 0;
     expect(heard[0]).toEqual({ subject: "sw.v1.map.novelty.a", sequence: String(revision), length: 5 });
   });
@@ -154,7 +155,7 @@ describe("an agent", () => {
     ]) {
       agent.nats.publish(upSubject(EU, "snapshot"), new Uint8Array(), { reply });
     }
-    await vi.waitUntil(() => dropped.length === 4);
+    await vi.waitUntil(() => dropped.length === 4, PATIENT);
     expect(new Set(dropped.map(({ reason }) => reason))).toEqual(new Set(["FOREIGN_REPLY"]));
     expect((await store.map.entries()).sequence).toBe(before.sequence);
 
