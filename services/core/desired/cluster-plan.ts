@@ -50,7 +50,7 @@ export function planCluster(context: Context, { member, verdict, carries }: Plan
     verdict,
     blackholes: owned.filter(({ family }) => routable.includes(family)).map((prefix) => blackhole(context, prefix)),
     remote: owned.flatMap((prefix) => guarded(prefix, kept)).map(({ text }) => text),
-    forward: forwardRules(context, member, verdict),
+    forward: forwardRules(context, { id: member.id, owned }, verdict),
     snat: verdict.linked ? snatRules(context, owned) : NONE,
     destinations: trimmed(routed.filter((prefix) => !isKept(context, prefix))),
     gateways: isDirect(verdict) ? planGateways(context, member, [...ours, ...beyond]) : NONE,

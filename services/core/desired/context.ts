@@ -3,6 +3,7 @@ import type { Admission, Epoch, LinkPolicy, Mesh } from "@spanwire/proto/record"
 import { type Cidr, hostCidr, parseCidr } from "../address/cidr.ts";
 import { type Family, formatIp, parseIp } from "../address/ip.ts";
 import { type OverlayKind, type OverlayRange, overlayAddress, parseOverlay } from "../address/overlay.ts";
+import { ownedRanges } from "../address/ranges.ts";
 import { planeKind, planeOfEpoch } from "./lane.ts";
 import type { LocalFacts, OwnKey } from "./local-facts.ts";
 import { findMember, type Member } from "./member.ts";
@@ -17,6 +18,8 @@ export interface Context {
   readonly planes: readonly PlaneInUse[];
   /** Our own cluster; undefined while it is not admitted. */
   readonly own: Member | undefined;
+  /** Its prefixes and its overlay block; none while it is not admitted. */
+  readonly ownRanges: readonly Cidr[];
   /** Whether our own ordinal is admitted: without it there are no lanes. */
   readonly isAdmitted: boolean;
   /** Our own addresses, as sources of routes: the stable one, and the plane's for what must stay on its plane. */
@@ -74,6 +77,7 @@ export function readContext(inputs: ContextInputs): Context | undefined {
     policy,
     planes: epochsInUse(epoch).map((each) => planeInUse(each, local)),
     own,
+    ownRanges: own === undefined ? [] : ownedRanges(overlay, own),
     isAdmitted: own?.gateways.some((gateway) => gateway.ordinal === local.ordinal) ?? false,
     sources: own && ownAddresses(overlay, own.block, local.ordinal),
     isReachable,

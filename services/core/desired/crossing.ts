@@ -8,13 +8,18 @@ import type { Member } from "./member.ts";
 import { trimmed } from "./reuse.ts";
 import type { Firewall, ForwardRule } from "./state.ts";
 
-/** Rules for what passes between our own networks and a linked cluster. */
-export function forwardRules(context: Context, remote: Member, verdict: PairVerdict): readonly ForwardRule[] {
-  const { own, local } = context;
+/** Rules for what passes between our own networks and a linked cluster with these ranges. */
+export function forwardRules(
+  context: Context,
+  remote: { readonly id: string; readonly owned: readonly Cidr[] },
+  verdict: PairVerdict,
+): readonly ForwardRule[] {
+  const { own, ownRanges, local } = context;
   if (own === undefined) return [];
   // Hosts that are translated are forwarded before that, so the rule sees their local addresses.
-  const ours = { ...sideOf(context, own), translated: local.snat.map(parseCidr) };
-  return rulesBetween([ours, sideOf(context, remote)], verdict, (opener) => (opener === own.id ? "out" : "in"));
+  const ours = { ...sideOf(context, own.id, ownRanges), translated: local.snat.map(parseCidr) };
+  const theirs = sideOf(context, remote.id, remote.owned);
+  return rulesBetween([ours, theirs], verdict, (opener) => (opener === own.id ? "out" : "in"));
 }
 
 /** Rules for a pair that our cluster carries: from lane to lane. */
@@ -23,7 +28,8 @@ export function throughRules(
   [a, b]: readonly [Member, Member],
   verdict: PairVerdict,
 ): readonly ForwardRule[] {
-  return rulesBetween([sideOf(context, a), sideOf(context, b)], verdict, () => "through");
+  const side = (member: Member) => sideOf(context, member.id, ownedRanges(context.overlay, member));
+  return rulesBetween([side(a), side(b)], verdict, () => "through");
 }
 
 /** Translates the hosts that asked for it to our stable address: fixed, so that a plane flip keeps connections. */
@@ -45,9 +51,8 @@ interface Side {
   readonly translated: readonly Cidr[];
 }
 
-function sideOf({ overlay, carried }: Context, member: Member): Side {
-  const owned = ownedRanges(overlay, member).filter(({ family }) => carried.includes(family));
-  return { id: member.id, owned, translated: [] };
+function sideOf({ carried }: Context, id: string, owned: readonly Cidr[]): Side {
+  return { id, owned: owned.filter(({ family }) => carried.includes(family)), translated: [] };
 }
 
 function rulesBetween(
