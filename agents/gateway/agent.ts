@@ -106,6 +106,8 @@ export class Agent {
     const agent = new Agent(options, { self, map, store, stored, own });
     await agent.#loadKeys();
     agent.#planner.observe({ connected: localNetworks(await options.kernel.network.host()) });
+    // Names take a while, and are resolved when it runs; what needs none is part of the first plan.
+    agent.#planner.observe({ control: await controlAddresses(agent.#controlPlaces, async () => []) });
     return agent;
   }
 
@@ -289,12 +291,16 @@ export class Agent {
     if (this.#planner.observe({ connected })) this.#plan("all");
   }
 
+  get #controlPlaces(): readonly string[] {
+    const { hubAddress, credentials } = this.#renewal.membership;
+    return [hubAddress, ...credentials.natsUrls];
+  }
+
   /** In the background: a name server may be slow, and nothing waits for it. */
   async #resolveControl(): Promise<void> {
     if (this.#isResolving) return;
     this.#isResolving = true;
-    const { hubAddress, credentials } = this.#renewal.membership;
-    const control = await controlAddresses([hubAddress, ...credentials.natsUrls], this.#options.resolve);
+    const control = await controlAddresses(this.#controlPlaces, this.#options.resolve);
     this.#isResolving = false;
     if (control.length > 0 && this.#planner.observe({ control })) this.#plan("all");
   }
