@@ -6,7 +6,9 @@ import { parseArgs } from "node:util";
 import { type Bench, isOk, type Row } from "./bench.ts";
 import { describeEnvironment } from "./environment.ts";
 
-const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {};
+const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
+  fanout: async () => (await import("./fanout.ts")).fanout,
+};
 
 const [name = "", ...args] = process.argv.slice(2);
 const load = BENCHES[name];

@@ -1,0 +1,47 @@
+/** @module The fake kernel, which tells when it was written to. */
+import { once } from "node:events";
+import { setImmediate } from "node:timers/promises";
+import { applyChange, type Change } from "@spanwire/gateway/kernel/change";
+import { FakeKernel } from "@spanwire/gateway/kernel/fake/fake-kernel";
+import type { Kernel } from "@spanwire/gateway/kernel/port";
+import { nowMs } from "./now.ts";
+
+export class CountingKernel implements Kernel {
+  /** Called after each write, with the time at which it was done. */
+  onWrite: ((atMs: number) => void) | undefined;
+  readonly features: Kernel["features"];
+  readonly wireguard: Kernel["wireguard"];
+  readonly network: Kernel["network"];
+  readonly firewall: Kernel["firewall"];
+  readonly #fake = new FakeKernel();
+
+  constructor() {
+    const { features, wireguard, network, firewall } = this.#fake;
+    const apply = (change: Change) => this.#apply(change);
+    this.features = features;
+    this.wireguard = { ...wireguard, apply };
+    const observe = async () => {
+      await setImmediate(); // a real one answers later, too
+      return network.observe();
+    };
+    this.network = { ...network, observe, apply, watch: silence };
+    this.firewall = { ...firewall, apply };
+  }
+
+  get writes(): number {
+    return this.#fake.writes;
+  }
+
+  async #apply(change: Change): Promise<void> {
+    await applyChange(this.#fake, change);
+    this.onWrite?.(nowMs());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** Nobody else changes it, and the agent's own changes are no news. */
+async function* silence(signal: AbortSignal): AsyncGenerator<void> {
+  if (!signal.aborted) await once(signal, "abort");
+  yield;
+}
