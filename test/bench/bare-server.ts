@@ -10,7 +10,8 @@ import type { StateStore } from "@spanwire/hub/state/port";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { createLog } from "@spanwire/runtime/log/create-log";
 import { natsServerPath } from "../lab/nats-server.ts";
-import { connectAsHub, type Stage } from "./stage.ts";
+import { connectAsHub } from "./connect-as-hub.ts";
+import type { Stage } from "./stage.ts";
 
 export interface BareServer extends AsyncDisposable {
   readonly url: string;
@@ -50,7 +51,7 @@ export async function startBareServer({
   cleanup.defer(() => child.done);
   cleanup.defer(() => stop.abort());
   const url = `tls://127.0.0.1:${new URL(child.url).port}`;
-  const connection = await connectAsHub({ url, authority, operator }, stop.signal);
+  const connection = await connectAsHub({ url, caPem: authority.ca.certificatePem, operator, signal: stop.signal });
   const store = await openNatsStateStore({ connection, clock: systemClock });
   const pid = Number(await readFile(join(directory, PID_FILE), "utf8"));
   const kept = cleanup.move();

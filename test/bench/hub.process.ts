@@ -2,10 +2,12 @@
 import { type HubConfig, hubConfigSchema } from "@spanwire/hub/config";
 import { type HubReady, run } from "@spanwire/hub/main";
 import { createLog } from "@spanwire/runtime/log/create-log";
+import { startProfile } from "./profiler.ts";
 import { serveParent } from "./serve-parent.ts";
 
 const stop = new AbortController();
 const log = createLog({ name: "hub", level: "error" });
+let endProfile: Awaited<ReturnType<typeof startProfile>> | undefined;
 let running: Promise<void> | undefined;
 
 const handlers = {
@@ -23,6 +25,12 @@ const handlers = {
     running = run(whole, { log, searchPath: "", signal: stop.signal, onReady: ready.resolve });
     running.catch(ready.reject);
     return ready.promise;
+  },
+  async startProfile(): Promise<void> {
+    endProfile = await startProfile();
+  },
+  async endProfile(file: string): Promise<void> {
+    await endProfile?.(file);
   },
   async stop(): Promise<void> {
     stop.abort();

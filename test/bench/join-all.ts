@@ -12,11 +12,11 @@ import { MapStore } from "@spanwire/gateway/subscription/map-store";
 import { offerAll } from "@spanwire/gateway/subscription/offer-all";
 import { openOwnStatement } from "@spanwire/gateway/subscription/own-statement";
 import { trustOf } from "@spanwire/hub/authority/genesis";
-import { ensureLineage } from "@spanwire/hub/state/lineage";
 import { type MapState, MapStateSchema } from "@spanwire/proto/registration";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { createVerify } from "@spanwire/runtime/crypto/verify";
+import { lineageOf } from "./lineage-of.ts";
 import { identityOf, type KeyedRecord, type Site, sealAdmission, statementSettingsOf } from "./made-up-mesh.ts";
 import { type Stage, write } from "./stage.ts";
 
@@ -39,9 +39,8 @@ export async function joinAll(stage: Stage, sites: readonly Site[]): Promise<Joi
   await storeEach(stage, sites, (site) => sealAdmission(site, authority, nowMs));
   await storeEach(stage, sites, (site) => firstStatement(stage, site, join(directory, site.clusterId)));
 
-  const [{ sequence, entries }, { created }] = await Promise.all([store.map.entries(), store.map.status()]);
-  const known = { created, known: 0n, isHistoryChanged: false, nowMs };
-  const position = { lineage: await ensureLineage(store.registry, known), sequence: BigInt(sequence) };
+  const { sequence, entries } = await store.map.entries();
+  const position = { lineage: await lineageOf(store), sequence: BigInt(sequence) };
   const map = new RecordMap(trustOf(authority, { verify: createVerify(), sha256 }));
   offerAll(
     map,

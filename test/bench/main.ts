@@ -8,6 +8,7 @@ import { describeEnvironment } from "./environment.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   fanout: async () => (await import("./fanout.ts")).fanout,
+  register: async () => (await import("./register.ts")).register,
 };
 
 const [name = "", ...args] = process.argv.slice(2);

@@ -9,14 +9,10 @@ import { openFileSecretStore } from "@spanwire/hub/secrets/file-secret-store";
 import { openNatsStateStore } from "@spanwire/hub/state/jetstream/nats-state-store";
 import type { StateStore } from "@spanwire/hub/state/port";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
-import { createNkeyPair } from "@spanwire/runtime/crypto/nkey";
 import { randomBytes } from "@spanwire/runtime/crypto/random";
-import { generateSigningKey } from "@spanwire/runtime/crypto/signing-key";
-import { createLog } from "@spanwire/runtime/log/create-log";
-import { jwtAuthenticator } from "@spanwire/runtime/nats/authenticator";
-import { connectNats } from "@spanwire/runtime/nats/connect";
 import { natsServerPath } from "../lab/nats-server.ts";
-import { type ChildOptions, startChild } from "./child.ts";
+import { type Child, type ChildOptions, startChild } from "./child.ts";
+import { connectAsHub } from "./connect-as-hub.ts";
 import type { HubProgram } from "./hub.process.ts";
 import type { KeyedRecord } from "./made-up-mesh.ts";
 
@@ -24,13 +20,11 @@ export interface Stage extends AsyncDisposable {
   readonly directory: string;
   readonly authority: Authority;
   readonly operator: Awaited<ReturnType<typeof openNatsOperator>>;
-  readonly hub: HubReady & { readonly pid: number };
+  readonly hub: HubReady & { readonly process: Child<HubProgram> };
   readonly nats: { readonly url: string; readonly pid: number };
   /** As the hub's own user. */
   readonly store: StateStore;
 }
-
-const HOUR_MS = 3_600_000;
 
 /** Starts hub and NATS; disposing ends them and removes everything. */
 export async function openStage(options: ChildOptions = {}): Promise<Stage> {
@@ -51,7 +45,12 @@ export async function openStage(options: ChildOptions = {}): Promise<Stage> {
     pid: Number(await readFile(join(dir, "nats/nats-server.pid"), "utf8")),
   };
   const stop = new AbortController();
-  const connection = await connectAsHub({ url: nats.url, authority, operator }, stop.signal);
+  const connection = await connectAsHub({
+    url: nats.url,
+    caPem: authority.ca.certificatePem,
+    operator,
+    signal: stop.signal,
+  });
   cleanup.defer(async () => {
     stop.abort();
     await connection.closed();
@@ -62,29 +61,11 @@ export async function openStage(options: ChildOptions = {}): Promise<Stage> {
     directory,
     authority,
     operator,
-    hub: { ...ready, pid: child.pid },
+    hub: { ...ready, process: child },
     nats,
     store,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   };
-}
-
-/** As the user that writes state; `closed()` of what is returned resolves after the signal has aborted. */
-export function connectAsHub(
-  { url, authority, operator }: { readonly url: string } & Pick<Stage, "authority" | "operator">,
-  signal: AbortSignal,
-) {
-  const user = createNkeyPair("user", generateSigningKey().privateKey);
-  const nowMs = systemClock.now();
-  const jwt = operator.hubUserJwt("state", { nkey: user.publicKey, nowMs, expiresAtMs: nowMs + HOUR_MS });
-  return connectNats({
-    servers: [url],
-    name: "bench",
-    tls: { caPem: authority.ca.certificatePem },
-    authenticator: jwtAuthenticator({ jwt: () => jwt, user }),
-    log: createLog({ name: "bench", level: "error" }),
-    signal,
-  });
 }
 
 /** Gives the revision of the write. */
