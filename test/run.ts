@@ -6,7 +6,10 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readLabConfig } from "./lab/config.ts";
 import { runNetnsTier } from "./lab/netns-tier.ts";
+import { ensurePrograms, NETWORK_PROGRAMS } from "./lab/programs.ts";
+import { progressToStderr } from "./lab/progress.ts";
 import { runTier } from "./lab/tier.ts";
 import { exitStatus } from "./lab/vm/run.ts";
 import { runSteps } from "./step.ts";
@@ -58,6 +61,8 @@ async function countsOf(tier: Tier): Promise<Counts> {
 }
 
 async function runHere(tier: Tier, reporters: readonly string[]): Promise<number> {
+  // Adapters are tried against the real nft, ip and wireguard-go of this machine.
+  if (tier === "integration") await ensurePrograms(NETWORK_PROGRAMS, readLabConfig(), progressToStderr());
   const command = ["vitest", "run", "--project", tier, ...reporters] as const;
   const { failed } = await runSteps([{ name: `vitest ${tier}`, command: [...command], cwd: root }]);
   return failed.length;
