@@ -7,6 +7,8 @@ const port = z.number().int().min(0).max(65_535);
 export const hubConfigSchema = z.strictObject({
   /** Everything the hub keeps outside NATS: keys, certificates, the embedded server's store. */
   dir: z.string().min(1),
+  /** production refuses a NATS that is known to lose acknowledged writes, and says what it could not find out. */
+  profile: z.enum(["development", "production"]).default("development"),
   /** The address that all listeners bind to. */
   listen: z.string().default("0.0.0.0"),
   /** The name or address that agents and operators use; goes into certificates and join tokens. */

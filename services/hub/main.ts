@@ -65,7 +65,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const failed = new AbortController();
   const running = AbortSignal.any([signal, failed.signal]);
 
-  const { authority, operator, store, map, bans, connections } = foundation;
+  const { authority, operator, store, map, bans, connections, unverifiedServers } = foundation;
   const { ca, root, online, mesh } = authority;
   const { meshId } = mesh;
   const users = createGatewayUsers({ operator, bans, registry: store.registry, clock });
@@ -114,6 +114,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
       ...common,
       reports,
       gateways,
+      unverifiedServers,
       frame: { hubAddress, caSpkiSha256: ca.spkiSha256, authoritySha256: sha256(root.publicKey) },
       version: VERSION,
       natsVersion: () => connections.state.info?.version ?? "unknown",
@@ -121,7 +122,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
     }),
   });
   open.defer(() => fleet.close());
-  declareMeshMetrics(meter, { mesh: () => meshFacts({ map, reports, gateways, clock }), isLeader });
+  declareMeshMetrics(meter, { mesh: () => meshFacts({ map, reports, gateways, unverifiedServers, clock }), isLeader });
 
   const answering = answer({ foundation, log, metrics, signal: running });
   const nats = connections.state;

@@ -15,7 +15,9 @@ import { type HubConnections, openHubConnections } from "./nats/hub-connections.
 import { type NatsOperator, type OwnOperator, openNatsOperator } from "./nats/operator.ts";
 import { openFileSecretStore } from "./secrets/file-secret-store.ts";
 import type { SecretStore } from "./secrets/port.ts";
+import { refuseOwnServer, requireDurability } from "./state/durability.ts";
 import { openNatsStateStore } from "./state/jetstream/nats-state-store.ts";
+import { readStoreFacts } from "./state/jetstream/read-store-facts.ts";
 import type { StateStore } from "./state/port.ts";
 
 export interface OpenStore {
@@ -26,6 +28,8 @@ export interface OpenStore {
   readonly natsCaPem: string;
   readonly connections: HubConnections;
   readonly store: StateStore;
+  /** In profile production: the servers of which nobody knows whether they keep what they acknowledge. */
+  readonly unverifiedServers: readonly string[];
   /** Resolves when the signal has aborted and an embedded NATS has ended. */
   readonly done: Promise<void>;
 }
@@ -50,9 +54,11 @@ export function secretsDirectory(dir: string): string {
   return join(dir, "secrets");
 }
 
-/** Opens keys, NATS and buckets, each made on first use. Everything ends with the signal. */
+/** Opens keys, NATS and buckets, each made on first use; throws for a NATS unfit for the profile. All ends with the signal. */
 export async function openStore(options: OpenOptions): Promise<OpenStore> {
   const { config, log, clock, signal } = options;
+  const isProduction = config.profile === "production";
+  if (isProduction && config.nats.servers === undefined) throw refuseOwnServer();
   const secrets = await openSecrets(config);
   const { id: meshId, ...choice } = config.mesh;
   const chosen = Object.fromEntries(Object.entries({ meshId, ...choice }).filter(([, value]) => value !== undefined));
@@ -66,8 +72,9 @@ export async function openStore(options: OpenOptions): Promise<OpenStore> {
   external?.check(await lookUpAccount(connections.system, external.meshAccount));
   const { replicas } = config.nats;
   const store = await openNatsStateStore({ connection: connections.state, clock, ...(replicas && { replicas }) });
+  const unverifiedServers = isProduction ? requireDurability(await readStoreFacts({ ...connections, clock })) : [];
   const { advertised: natsUrls, caPem: natsCaPem, done } = nats;
-  return { authority, operator, natsUrls, natsCaPem, connections, store, done };
+  return { authority, operator, natsUrls, natsCaPem, connections, store, unverifiedServers, done };
 }
 
 async function startOwn(options: OpenOptions, { ca }: Authority, operator: OwnOperator): Promise<OwnNats> {

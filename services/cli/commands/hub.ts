@@ -7,6 +7,7 @@ import type { Session } from "../session.ts";
 
 interface HubFlags {
   readonly config?: string;
+  readonly profile?: string;
   readonly dir?: string;
   readonly listen?: string;
   readonly advertise?: string;
@@ -36,10 +37,19 @@ Examples:
   spanwire up --nats-server ./nats-server --metrics-port 9464
 `;
 
+const RUN_EXAMPLES = `
+The production profile needs a NATS cluster with nats.replicas 3 and sync_interval: always on each server; what a server
+does not say is a condition of spanwire status: not verified.
+
+Examples:
+  spanwire hub run --config /etc/spanwire/hub.yaml
+  spanwire hub run --config /etc/spanwire/hub.yaml --profile production
+`;
+
 export function hubCommand(session: Session): Command {
   const run = withHubFlags(new Command("run"))
     .description("run a hub as configured, for example one of several on an external NATS")
-    .addHelpText("after", "\nExamples:\n  spanwire hub run --config /etc/spanwire/hub.yaml\n")
+    .addHelpText("after", RUN_EXAMPLES)
     .action((flags: HubFlags) => runHub(session, flags));
   return new Command("hub").description("run a hub").addCommand(run);
 }
@@ -47,6 +57,7 @@ export function hubCommand(session: Session): Command {
 function withHubFlags(command: Command): Command {
   return command
     .option("--config <file>", "YAML file with any of the settings")
+    .option("--profile <name>", "development, or production: refuses a NATS that may lose what it acknowledged")
     .option("--dir <folder>", "where keys and state are kept")
     .option("--listen <address>", "the address to bind to (default 0.0.0.0)")
     .option("--advertise <host>", "the name or address that agents and operators use (default 127.0.0.1)")

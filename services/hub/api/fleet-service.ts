@@ -17,6 +17,8 @@ export interface FleetOptions extends EndOptions {
   readonly gateways: Pick<Connections, "goneAtMs" | "changes">;
   /** What every join token says of this hub. */
   readonly frame: TokenFrame;
+  /** Of which nobody knows whether they keep what they acknowledge. */
+  readonly unverifiedServers: readonly string[];
   readonly version: string;
   readonly natsVersion: () => string;
   readonly isLeader: () => boolean;

@@ -6,9 +6,11 @@ export function meshFacts({
   map,
   reports,
   gateways,
+  unverifiedServers,
   clock,
-}: Pick<FleetOptions, "map" | "reports" | "gateways" | "clock">): MeshFacts {
+}: Pick<FleetOptions, "map" | "reports" | "gateways" | "unverifiedServers" | "clock">): MeshFacts {
   const { records, lineage, sequence } = map;
   const { get: reportOf, sinceMs } = reports;
-  return { records, lineage, sequence, reportOf, sinceMs, goneAtMs: gateways.goneAtMs, nowMs: clock.now() };
+  const nowMs = clock.now();
+  return { records, lineage, sequence, reportOf, sinceMs, goneAtMs: gateways.goneAtMs, unverifiedServers, nowMs };
 }

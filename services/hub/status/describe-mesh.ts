@@ -26,6 +26,8 @@ export interface MeshFacts {
   readonly sinceMs: number;
   /** When the connection of this NATS user ended, while it has no other; undefined also where that is not known. */
   readonly goneAtMs: (nkey: string) => number | undefined;
+  /** Servers of NATS of which nobody knows whether they keep what they acknowledge. */
+  readonly unverifiedServers: readonly string[];
   readonly nowMs: number;
 }
 
@@ -38,7 +40,7 @@ export function describeMesh(facts: MeshFacts): MeshStatus {
     hubTime: timestampFromMs(nowMs),
     clusters: describeClusters(facts),
     ...(records.epoch === undefined ? {} : { epoch: records.epoch }),
-    conditions: [...unreachableGateways(facts), ...unknownRecords(facts)],
+    conditions: [...unverifiedServers(facts), ...unreachableGateways(facts), ...unknownRecords(facts)],
   });
 }
 
@@ -101,6 +103,16 @@ function unreachableGateways(facts: MeshFacts): Condition[] {
       type: "GatewayUnreachable",
       subject: `${clusterId}/${ordinal}`,
       message: `nothing heard from gateway ${clusterId}/${ordinal} since ${new Date(sinceMs).toISOString()}`,
+    }),
+  );
+}
+
+function unverifiedServers({ unverifiedServers: names }: MeshFacts): Condition[] {
+  return names.map((name) =>
+    create(ConditionSchema, {
+      type: "DurabilityNotVerified",
+      subject: name,
+      message: `not verified: whether nats server ${name} has sync_interval: always; it did not say when the hub started`,
     }),
   );
 }

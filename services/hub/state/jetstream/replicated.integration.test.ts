@@ -1,9 +1,9 @@
-import { createServer } from "node:net";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type NatsServer, startNats } from "../../../../test/lab/nats.ts";
+import type { NatsServer } from "../../../../test/lab/nats.ts";
+import { startNatsCluster } from "../../../../test/lab/nats-cluster.ts";
 import type { StateStore, Written } from "../port.ts";
 import { by, followMap, online } from "../testing.ts";
 import { streamOf } from "./bucket-config.ts";
@@ -12,17 +12,9 @@ import { openNatsStateStore } from "./nats-state-store.ts";
 const never = new AbortController().signal;
 const soon = { timeout: 40_000, interval: 100 };
 
-let servers: NatsServer[];
+let servers: readonly NatsServer[];
 beforeAll(async () => {
-  const ports = await freePorts(3);
-  const routes = ports.map((port) => `nats://127.0.0.1:${port}`).join(", ");
-  servers = await Promise.all(
-    ports.map((port, n) =>
-      startNats({
-        config: `server_name: n${n}\ncluster { name: c, listen: "127.0.0.1:${port}", routes: [${routes}] }`,
-      }),
-    ),
-  );
+  servers = await startNatsCluster(3);
 });
 afterAll(async () => {
   for (const server of servers) await server[Symbol.asyncDispose]();
@@ -110,15 +102,4 @@ async function killLeader(connection: Awaited<ReturnType<typeof connect>>): Prom
   const manager = await jetstreamManager(connection);
   const { cluster } = await manager.streams.info(streamOf("sw-map"));
   await servers[Number(cluster?.leader?.slice(1))]?.kill();
-}
-
-async function freePorts(count: number): Promise<number[]> {
-  const held = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(held.map((server) => new Promise((resolve) => server.once("listening", resolve))));
-  const ports = held.map((server) => {
-    const address = server.address();
-    return address !== null && typeof address === "object" ? address.port : 0;
-  });
-  await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
