@@ -30,14 +30,21 @@ export async function servePort(options: PortOptions): Promise<RunningServer> {
   const { ca, meshId, address, advertise, service, callers, clock, log, meter } = options;
   const forOperators = callers === "operators";
   const hosts = [...new Set([advertise, address.host, "127.0.0.1", "localhost"])].filter((host) => !ANY.has(host));
-  const material = () => ({
-    certificate: ca.issueServer({ hosts, nowMs: clock.now(), lifetimeMs: SERVER_LIFETIME_MS }),
+  const material = async () => ({
+    certificate: await ca.issueServer({ hosts, nowMs: clock.now(), lifetimeMs: SERVER_LIFETIME_MS }),
     ...(forOperators ? { clientCaPem: ca.certificatePem } : {}),
   });
-  const tls = createServerTls(material());
+  const tls = createServerTls(await material());
   const interceptors = [measureCalls(meter), ...(forOperators ? [authorizeOperators(meshId)] : [])];
   const server = await serve({ services: [service], tls, address, log, interceptors });
-  const renewal = setInterval(() => tls.replace(material()), RENEW_MS).unref();
+  const renew = async () => {
+    try {
+      tls.replace(await material());
+    } catch (err) {
+      log.error({ err }, "the certificate of a port cannot be renewed"); // the next days are other tries
+    }
+  };
+  const renewal = setInterval(renew, RENEW_MS).unref();
   return {
     ...server,
     async close(graceMs) {

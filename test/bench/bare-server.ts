@@ -29,7 +29,7 @@ export async function startBareServer({
   cleanup.defer(() => rm(directory, { recursive: true, force: true }));
   await mkdir(join(directory, "jetstream"));
   const tls = { certificateFile: join(directory, "server.crt"), keyFile: join(directory, "server.key") };
-  const certificate = authority.ca.issueServer({
+  const certificate = await authority.ca.issueServer({
     hosts: ["127.0.0.1"],
     nowMs: systemClock.now(),
     lifetimeMs: SERVER_LIFETIME_MS,

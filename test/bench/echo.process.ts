@@ -33,7 +33,7 @@ const handlers = {
       const n = count++;
       for (const kind of WRITES) await store.registry.create(`echo.${n}.${kind}`, bytes);
       for (let signed = 0; signed < SIGNATURES; signed++) await root.sign(bytes);
-      ca.issueGateway({
+      await ca.issueGateway({
         clusterId: `echo-${n}`,
         ordinal: 0,
         identityKey: root.publicKey,
@@ -45,7 +45,7 @@ const handlers = {
 
     const server = new Server();
     server.addService(ECHO, { echo });
-    const { chainPem, privateKeyPem } = ca.issueServer({
+    const { chainPem, privateKeyPem } = await ca.issueServer({
       hosts: ["127.0.0.1"],
       nowMs,
       lifetimeMs: SERVER_LIFETIME_MS,

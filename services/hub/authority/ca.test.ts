@@ -40,7 +40,7 @@ test("is the same CA each time it is opened", async () => {
 
 test("a gateway's certificate is for its identity key and carries its name", async () => {
   const ca = await openCa();
-  const certificate = new X509Certificate(ca.issueGateway(gateway));
+  const certificate = new X509Certificate(await ca.issueGateway(gateway));
   expect(certificate.verify(new X509Certificate(ca.certificatePem).publicKey)).toBe(true);
   expect(certificate.publicKey.export({ format: "der", type: "spki" })).toEqual(
     Buffer.from(signingKeySpki(identity.publicKey)),
@@ -54,13 +54,14 @@ test("a gateway's certificate is for its identity key and carries its name", asy
 
 test("no two certificates have the same serial number", async () => {
   const ca = await openCa();
-  const serials = Array.from({ length: 100 }, () => new X509Certificate(ca.issueGateway(gateway)).serialNumber);
+  const chains = await Promise.all(Array.from({ length: 100 }, () => ca.issueGateway(gateway)));
+  const serials = chains.map((chain) => new X509Certificate(chain).serialNumber);
   expect(new Set(serials).size).toBe(100);
 });
 
 test.each(["", "a b", "*.example", "http://x"])("refuses a server named %j", async (host) => {
   const ca = await openCa();
-  expect(() => ca.issueServer({ ...lifetime, hosts: [host] })).toThrow(/neither a DNS name nor an address/);
+  await expect(ca.issueServer({ ...lifetime, hosts: [host] })).rejects.toThrow(/neither a DNS name nor an address/);
 });
 
 test("a key that is not the certificate's is an error", async () => {
@@ -76,7 +77,7 @@ test("a key that is not the certificate's is an error", async () => {
 test("another implementation reads what is in a certificate as it was meant", async () => {
   const ca = await openCa();
   const own = new OtherCertificate(ca.certificatePem);
-  const leaf = new OtherCertificate(ca.issueGateway(gateway).split(/(?=-----BEGIN)/)[0] ?? "");
+  const leaf = new OtherCertificate((await ca.issueGateway(gateway)).split(/(?=-----BEGIN)/)[0] ?? "");
   expect(await leaf.verify({ publicKey: own.publicKey })).toBe(true);
   expect(leaf.getExtension(BasicConstraintsExtension)).toMatchObject({ ca: false, critical: true });
   expect(own.getExtension(BasicConstraintsExtension)).toMatchObject({ ca: true, pathLength: 0, critical: true });
@@ -92,13 +93,13 @@ test("another implementation reads what is in a certificate as it was meant", as
 
 test("a certificate serves its purpose only", async () => {
   const ca = await openCa();
-  const asServer = { chainPem: ca.issueGateway(gateway), privateKeyPem: signingKeyPem(identity.privateKey) };
-  const asClient = ca.issueServer({ ...lifetime, hosts: ["localhost", "127.0.0.1"] });
-  const server = ca.issueServer({ ...lifetime, hosts: ["127.0.0.1"] });
+  const asServer = { chainPem: await ca.issueGateway(gateway), privateKeyPem: signingKeyPem(identity.privateKey) };
+  const asClient = await ca.issueServer({ ...lifetime, hosts: ["localhost", "127.0.0.1"] });
+  const server = await ca.issueServer({ ...lifetime, hosts: ["127.0.0.1"] });
   await expect(shakeHands(ca, { server, client: asClient })).rejects.toThrow("INVALID_PURPOSE");
-  const client = ca.issueOperator({ ...lifetime, name: "alice" });
+  const client = await ca.issueOperator({ ...lifetime, name: "alice" });
   await expect(shakeHands(ca, { server: asServer, client })).rejects.toThrow("unsuitable certificate purpose");
-  const stranger = (await openCa()).issueOperator({ ...lifetime, name: "alice" });
+  const stranger = await (await openCa()).issueOperator({ ...lifetime, name: "alice" });
   await expect(shakeHands(ca, { server, client: stranger })).rejects.toThrow("SELF_SIGNED_CERT_IN_CHAIN");
 });
 
@@ -106,8 +107,8 @@ describe("TLS 1.3 tells the server the name of", () => {
   test.each([
     {
       name: "a gateway",
-      client: (ca: CertificateAuthority) => ({
-        chainPem: ca.issueGateway(gateway),
+      client: async (ca: CertificateAuthority) => ({
+        chainPem: await ca.issueGateway(gateway),
         privateKeyPem: signingKeyPem(identity.privateKey),
       }),
       want: "spiffe://mesh-abc/cluster/eu/gateway/1",
@@ -119,8 +120,8 @@ describe("TLS 1.3 tells the server the name of", () => {
     },
   ])("$name", async ({ client, want }) => {
     const ca = await openCa();
-    const server = ca.issueServer({ ...lifetime, hosts: ["hub.example", "127.0.0.1", "::1"] });
-    expect(await shakeHands(ca, { server, client: client(ca) })).toBe(want);
+    const server = await ca.issueServer({ ...lifetime, hosts: ["hub.example", "127.0.0.1", "::1"] });
+    expect(await shakeHands(ca, { server, client: await client(ca) })).toBe(want);
   });
 });
 

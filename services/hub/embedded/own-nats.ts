@@ -95,7 +95,7 @@ async function renew(options: OwnNatsOptions, tls: TlsFiles, reload: () => void)
 
 async function writeCertificate({ ca, listen, advertise, clock }: OwnNatsOptions, tls: TlsFiles): Promise<void> {
   const hosts = [...new Set([advertise, ...(isAny(listen) ? [] : [listen]), "127.0.0.1", "localhost"])];
-  const certificate = ca.issueServer({ hosts, nowMs: clock.now(), lifetimeMs: SERVER_LIFETIME_MS });
+  const certificate = await ca.issueServer({ hosts, nowMs: clock.now(), lifetimeMs: SERVER_LIFETIME_MS });
   await writeFileAtomic(tls.keyFile, certificate.privateKeyPem.reveal());
   await writeFileAtomic(tls.certificateFile, Buffer.from(certificate.chainPem));
 }

@@ -19,15 +19,15 @@ export interface CredentialOptions {
 
 export type GatewayIdentity = GatewayRef & { readonly identityKey: Uint8Array; readonly nkey: string };
 
-export function issueCredentials(
+export async function issueCredentials(
   { meshId, ca, users, authorityKey, nats }: CredentialOptions,
   gateway: GatewayIdentity,
   nowMs: number,
-): MessageInitShape<typeof CredentialsSchema> {
+): Promise<MessageInitShape<typeof CredentialsSchema>> {
   const expiresAtMs = nowMs + GATEWAY_LIFETIME_MS;
   return {
     meshId,
-    certificatePem: ca.issueGateway({ ...gateway, nowMs, lifetimeMs: GATEWAY_LIFETIME_MS }),
+    certificatePem: await ca.issueGateway({ ...gateway, nowMs, lifetimeMs: GATEWAY_LIFETIME_MS }),
     caPem: ca.certificatePem,
     authorityKey: new Uint8Array(authorityKey),
     natsUrls: [...nats.urls],

@@ -58,7 +58,7 @@ export async function register(
   return {
     ordinal: admitted.ordinal,
     incarnation: admitted.gatewayIncarnation,
-    credentials: issueCredentials(options, gateway, nowMs),
+    credentials: await issueCredentials(options, gateway, nowMs),
     mapState: describeMapState(map),
   };
 }

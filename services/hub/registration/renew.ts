@@ -27,7 +27,7 @@ export async function renew(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const { nkey } = read.gateway;
     if (await users.isBanned(nkey)) throw refusal("NKEY_REVOKED", `gateway ${clusterId}.${ordinal} was revoked`);
-    const credentials = issueCredentials(options, { clusterId, ordinal, identityKey, nkey }, nowMs);
+    const credentials = await issueCredentials(options, { clusterId, ordinal, identityKey, nkey }, nowMs);
     // A revocation that was written meanwhile wins: what we made then never leaves this process.
     const again = await readGateway(options, { clusterId, ordinal, identityKey }, signal);
     if (again.revision === read.revision) return { credentials, mapState: describeMapState(map) };
