@@ -130,7 +130,8 @@ export type Registration = Message<"spanwire.v1.Registration"> & {
   kind: ClusterKind;
 
   /**
-   * Required of a cluster's first gateway; a later one leaves them empty or repeats them.
+   * What the cluster may announce, as its first gateway says; none for one that only reaches others. A later gateway
+   * leaves them empty or repeats them.
    *
    * @generated from field: repeated string prefixes = 4;
    */
