@@ -1,10 +1,13 @@
+import { once } from "node:events";
 import { readdir, readFile, stat } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "@spanwire/proto/grpc/health/v1/health";
 import { openChannel } from "@spanwire/runtime/grpc/channel";
 import { createClient } from "@spanwire/runtime/grpc/client";
 import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { startHubProcess } from "../../test/integration/hub-process.ts";
 import { hubConfigSchema } from "./config.ts";
 import { PID_FILE } from "./embedded/nats-child.ts";
 import { run } from "./main.ts";
@@ -106,4 +109,11 @@ test("says what to do when there is no nats-server", async () => {
   const config = hubConfigSchema.parse({ dir: directory.path });
   const options = { log: createRecordingLog(), searchPath: "", signal: new AbortController().signal };
   await expect(run(config, options)).rejects.toThrow("--nats-server");
+});
+
+test("a start that fails once the store is open ends the process, with the reason", async () => {
+  await using taken = createServer().listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const { port } = taken.address() as AddressInfo;
+  await expect(startHubProcess(["--fleet-port", `${port}`])).rejects.toThrow(/hub ended: .*EADDRINUSE/s);
 });

@@ -63,6 +63,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
     openFoundation({ config, log, clock, random, searchPath, signal: until }),
   );
   const failed = new AbortController();
+  open.defer(() => failed.abort()); // also for a start that fails: whatever runs by then would keep the process alive
   const running = AbortSignal.any([signal, failed.signal]);
 
   const { authority, operator, store, map, bans, connections, unverifiedServers } = foundation;
@@ -131,7 +132,6 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const fleetAddress = formatAddress(config.advertise, fleet.port);
   await writeOperatorAccess({ authority, address: fleetAddress, path: contextFile, clock });
   const metricsPort = await openHealth(config, { isReady: readiness.isReady, metrics, open });
-  open.defer(() => failed.abort());
   onReady?.({ meshId, registrationAddress: hubAddress, fleetAddress, metricsPort, contextFile });
   await Promise.all([answering, leadership.done, reports.done, gateways.done, readiness.done]);
 }

@@ -67,6 +67,11 @@ export async function startHubProcess(args: readonly string[] = []): Promise<Hub
       await rm(directory, { recursive: true, force: true });
     },
   };
-  await hub.start();
-  return hub;
+  try {
+    await hub.start();
+    return hub;
+  } catch (error) {
+    await hub[Symbol.asyncDispose]();
+    throw error;
+  }
 }
