@@ -138,13 +138,15 @@ function writeEndpoint(peer: Peer, watched: Watched, endpoint: string): Change[]
   return [{ kind: "set-endpoint", device, publicKey, endpoint }];
 }
 
-function factsOf({ endpoints }: Peer, { endpoint, txBytes, rxBytes }: ObservedPeer): Facts {
-  return { candidates: endpoints, endpoint, sentBytes: txBytes, receivedBytes: rxBytes };
+function factsOf({ endpoints }: Peer, observed: ObservedPeer): Facts {
+  const { endpoint, txBytes, rxBytes, lastHandshakeMs } = observed;
+  const handshaken = lastHandshakeMs !== undefined;
+  return { candidates: endpoints, endpoint, sentBytes: txBytes, receivedBytes: rxBytes, handshaken };
 }
 
 /** As `diffPeers` adds it: with its best candidate where that needs no resolving. */
 function factsOfNew({ endpoints: candidates }: Peer): Facts {
   const best = candidates[0];
   const endpoint = best !== undefined && isNumericEndpoint(best) ? best : undefined;
-  return { candidates, endpoint, sentBytes: 0, receivedBytes: 0 };
+  return { candidates, endpoint, sentBytes: 0, receivedBytes: 0, handshaken: false };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decideEndpoint, type EndpointMemory, isRoamed } from "./endpoint.ts";
+import { decideEndpoint, type EndpointMemory } from "./endpoint.ts";
 
 const A = "192.0.2.1:51820";
 const B = "gw.example:51820";
@@ -10,6 +10,7 @@ interface Look {
   readonly endpoint?: string | undefined;
   readonly sent?: number;
   readonly heard?: number;
+  readonly handshaken?: boolean;
   readonly candidates?: readonly string[];
   /** What is written; absent is nothing. */
   readonly writes?: string;
@@ -17,9 +18,10 @@ interface Look {
 
 function walk(looks: readonly Look[]): void {
   let memory: EndpointMemory | undefined;
-  for (const { at, sent = 0, heard = 0, candidates = [A, B], writes, ...look } of looks) {
+  for (const { at, sent = 0, heard = 0, handshaken = true, candidates = [A, B], writes, ...look } of looks) {
     const endpoint = "endpoint" in look ? look.endpoint : A;
-    const facts = { candidates, endpoint, sentBytes: sent, receivedBytes: heard, nowMs: at * 1000 };
+    const counted = { sentBytes: sent, receivedBytes: heard, handshaken };
+    const facts = { candidates, endpoint, ...counted, nowMs: at * 1000 };
     const decision = decideEndpoint(facts, memory);
     expect([at, decision.write]).toEqual([at, writes]);
     memory = decision.memory;
@@ -41,6 +43,28 @@ describe("an endpoint is written", () => {
       { at: 20, sent: 1000, heard: 100, writes: B },
       { at: 25, sent: 1500, heard: 100, endpoint: "192.0.2.7:51820" },
       { at: 40, sent: 2000, heard: 100, endpoint: "192.0.2.7:51820", writes: A },
+    ]);
+  });
+
+  test("when a new peer cannot even be sent to: this host has no route to the candidate", () => {
+    walk([
+      { at: 0, handshaken: false },
+      { at: 10, handshaken: false },
+      { at: 15, handshaken: false, writes: B },
+      { at: 20, handshaken: false, endpoint: "192.0.2.7:51820" },
+      { at: 25, endpoint: "192.0.2.7:51820", sent: 148, heard: 92 },
+      { at: 45, endpoint: "192.0.2.7:51820", sent: 180, heard: 124 },
+    ]);
+  });
+
+  test("when a peer that was there is not heard for 45 s, although nothing could be sent", () => {
+    walk([
+      { at: 0, sent: 500, heard: 500 },
+      { at: 10, sent: 500, heard: 532 },
+      { at: 54, sent: 500, heard: 532 },
+      { at: 55, sent: 500, heard: 532, writes: B },
+      { at: 99, sent: 500, heard: 532, endpoint: "192.0.2.7:51820" },
+      { at: 100, sent: 500, heard: 532, endpoint: "192.0.2.7:51820", writes: A },
     ]);
   });
 
@@ -104,10 +128,4 @@ describe("an endpoint is left alone", () => {
       { at: 17, sent: 148, heard: 0 },
     ]);
   });
-});
-
-test("an endpoint that is not listed has roamed", () => {
-  expect(isRoamed(A, [A])).toBe(false);
-  expect(isRoamed("203.0.113.5:40000", [A])).toBe(true);
-  expect(isRoamed(undefined, [A])).toBe(false);
 });
