@@ -2,16 +2,19 @@ import { once } from "node:events";
 import { readdir, readFile, stat } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
+import { FleetService } from "@spanwire/proto/fleet";
 import { Health, HealthCheckResponse_ServingStatus as ServingStatus } from "@spanwire/proto/grpc/health/v1/health";
+import { RegistrationService } from "@spanwire/proto/registration";
 import { openChannel } from "@spanwire/runtime/grpc/channel";
 import { createClient } from "@spanwire/runtime/grpc/client";
 import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
+import { startTestCollector } from "@spanwire/runtime/tracing/test-collector";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { startHubProcess } from "../../test/integration/hub-process.ts";
 import { hubConfigSchema } from "./config.ts";
 import { PID_FILE } from "./embedded/nats-child.ts";
 import { run } from "./main.ts";
-import { CALL, createTestGateway, makeDirectory, startHub } from "./testing.ts";
+import { CALL, createTestGateway, makeDirectory, openRegistration, startHub } from "./testing.ts";
 
 let directory: Awaited<ReturnType<typeof makeDirectory>>;
 beforeEach(async () => {
@@ -74,6 +77,35 @@ test("probes, metrics and health follow the store", async () => {
   await states.return();
   await expect.poll(async () => (await get("/readyz")).status, { timeout: 10_000 }).toBe(200);
   expect((await hub.fleet.listClusters({}, CALL)).clusters).toHaveLength(1);
+});
+
+test("each RPC is a span in the caller's trace, sent to the collector that is configured", async () => {
+  await using collector = await startTestCollector();
+  const services = [FleetService, RegistrationService];
+  {
+    await using hub = await startHub({ dir: directory.path, tracesEndpoint: collector.url });
+    using registration = await openRegistration(await hub.token("eu"));
+    for (const [service, client] of [
+      [FleetService, hub.fleet] as const,
+      [RegistrationService, registration] as const,
+    ]) {
+      for (const { localName, methodKind } of service.methods) {
+        // Most of these empty requests are refused, which is a span as well.
+        const call = Reflect.get(client, localName)({}, CALL);
+        await (methodKind === "unary" ? call : call.next()).catch(() => {});
+        if (methodKind !== "unary") await call.return();
+      }
+    }
+  }
+  const spans = collector.spans();
+  const ofServer = spans.filter(({ kind }) => kind === 2);
+  const paths = services.flatMap(({ typeName, methods }) => methods.map(({ name }) => `/${typeName}/${name}`));
+  expect(new Set(ofServer.map(({ name }) => name))).toEqual(new Set(paths));
+  const client = spans.find(({ kind, name }) => kind === 3 && name.endsWith("/Renew"));
+  expect(ofServer.find(({ name }) => name.endsWith("/Renew"))).toMatchObject({
+    traceId: client?.traceId,
+    parentSpanId: client?.spanId,
+  });
 });
 
 test("what is written beside the store is for the owner only, and the CLI's context works at once", async () => {

@@ -20,7 +20,7 @@ beforeAll(async () => {
   const secrets = await openFileSecretStore(join(directory.path, "secrets"));
   const { ca } = await openAuthority(secrets, { nowMs: Date.now(), randomBytes });
   const operator = await openNatsOperator(secrets);
-  const certificate = ca.issueServer({ hosts: ["127.0.0.1"], nowMs: Date.now(), lifetimeMs: 3_600_000 });
+  const certificate = await ca.issueServer({ hosts: ["127.0.0.1"], nowMs: Date.now(), lifetimeMs: 3_600_000 });
   const tls = { certificateFile: join(directory.path, "crt"), keyFile: join(directory.path, "key") };
   await writeFile(tls.certificateFile, certificate.chainPem);
   await writeFile(tls.keyFile, certificate.privateKeyPem.reveal());
