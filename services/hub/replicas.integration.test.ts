@@ -141,12 +141,13 @@ test("of overlapping prefixes that race through both one is admitted", async () 
   expect(reasons).toEqual(Array.from({ length: 5 }, () => "PREFIX_OVERLAP"));
 });
 
-test("a leader that is killed is replaced within 5 s", async () => {
-  await expect.poll(async () => Promise.all([a, b].map(isLeader)), { timeout: 5_000 }).toContain(true);
+// Within 5 s, by a clock that a busy machine does not slow: state/leader.test.ts.
+test("a leader that is killed is replaced", async () => {
+  await expect.poll(async () => Promise.all([a, b].map(isLeader))).toContain(true);
   const [leader, other] = (await isLeader(a)) ? [a, b] : [b, a];
   expect(await isLeader(other)).toBe(false);
   await leader.kill();
-  await expect.poll(() => isLeader(other), { timeout: 5_000 }).toBe(true);
+  await expect.poll(() => isLeader(other)).toBe(true);
 });
 
 test("no registration that was answered is lost when a hub and then NATS are killed meanwhile", async () => {
