@@ -1,4 +1,5 @@
 import { createHash, createPrivateKey, createPublicKey, type KeyObject, sign, verify } from "node:crypto";
+import type { Admission } from "@spanwire/proto/record";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { Signer } from "./crypto.ts";
@@ -31,6 +32,8 @@ const [root, online, eu0, eu1, us0, stranger] = [1, 2, 3, 4, 5, 6].map(signerFro
   Signer,
 ];
 const by = recordsBy(root, crypto);
+/** A field that this version does not know, as the decoder keeps it. */
+const later = { $unknown: [{ no: 900, wireType: 0, data: new Uint8Array([1]) }] };
 
 describe("who may sign what", () => {
   const tombstone = { case: "tombstone", value: { reason: "test" } } as const;
@@ -197,6 +200,19 @@ describe("admissions and statements", () => {
     const map = await joinedMap();
     map.offer("novelty.x", await by.sign(root, { key: "novelty.x", incarnation: 1n, generation: 1n }));
     expect(map.unknownKeys()).toEqual(["novelty.x"]);
+  });
+
+  test("a record with fields of a later version is obeyed as far as it is known, kept and reported", async () => {
+    const map = await joinedMap();
+    const value = { ...map.admissions.get("eu"), ...later } as Admission;
+    const body = { case: "admission", value } as const;
+    const bytes = await by.sign(root, { key: "cluster.eu", incarnation: 1n, generation: 2n, body });
+    expect(map.offer("cluster.eu", bytes).kind).toBe("accepted");
+    expect(map.get("cluster.eu")?.bytes).toBe(bytes);
+    expect(map.admissions.get("eu")).toMatchObject({ clusterId: "eu", ...later });
+    expect([map.unknownFieldKeys(), map.unknownKeys()]).toEqual([["cluster.eu"], []]);
+    map.offer("cluster.eu", await by.admission("eu", [eu0], { generation: 3n }));
+    expect(map.unknownFieldKeys()).toEqual([]);
   });
 });
 

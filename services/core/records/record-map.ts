@@ -10,6 +10,7 @@ import { Digest, equalBytes } from "./digest.ts";
 import { DELEGATION_KEY, EPOCH_KEY, gatewayKey, LINK_POLICY_KEY, MESH_KEY, parseKey } from "./key.ts";
 import { type OpenedRecord, openRecord, type RefusalReason, type Trust } from "./open.ts";
 import { compareOrders, formatOrder, type Order } from "./order.ts";
+import { hasUnknownFields } from "./unknown-fields.ts";
 
 export type Offered =
   /** Newer than what we had: `key` and what depends on it changed. */
@@ -42,6 +43,7 @@ export class RecordMap {
   readonly #statements = new Map<string, HeldStatement>();
   /** WireGuard public key and epoch -> record key of its first owner. */
   readonly #keyOwners = new Map<string, string>();
+  readonly #withUnknownFields = new Set<string>();
   readonly #digest: Digest;
   /** What the digest holds. */
   readonly #counted = new Map<string, Order>();
@@ -150,6 +152,11 @@ export class RecordMap {
     return unknown.map((record) => record.key).sort();
   }
 
+  /** Keys of records that this version knows, with fields that it does not. */
+  unknownFieldKeys(): string[] {
+    return [...this.#withUnknownFields].sort();
+  }
+
   #bodyOf(key: string): Payload["body"] | undefined {
     return this.#records.get(key)?.payload.body;
   }
@@ -157,6 +164,9 @@ export class RecordMap {
   #store(record: OpenedRecord): void {
     this.#records.set(record.key, record);
     const parsed = parseKey(record.key);
+    const isKnown = parsed.type !== "unknown" && record.payload.body.case !== undefined;
+    if (isKnown && hasUnknownFields(record.payload)) this.#withUnknownFields.add(record.key);
+    else this.#withUnknownFields.delete(record.key);
     if (parsed.type === "gateway") this.#refreshStatement(record.key, parsed.clusterId, parsed.ordinal);
     else this.#count(record.key, record.order);
     if (parsed.type === "cluster") this.#storeAdmission(parsed.clusterId, record);

@@ -1,11 +1,11 @@
 /** @module The mesh as operators see it: records and reports put together. Pure. */
-import { create } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import { overlayBlock, parseOverlay } from "@spanwire/core/address/overlay";
 import { clusterKey, gatewayKey } from "@spanwire/core/records/key";
 import type { RecordMap } from "@spanwire/core/records/record-map";
 import type { GatewayRef } from "@spanwire/core/subjects";
-import { type Condition, ConditionSchema } from "@spanwire/proto/agent";
+import { type Condition, ConditionSchema, GatewayStatusSchema } from "@spanwire/proto/agent";
 import {
   type Cluster,
   ClusterSchema,
@@ -70,7 +70,7 @@ export function describeCluster(facts: MeshFacts, admission: Admission): Cluster
 
 function describeGateway(facts: MeshFacts, clusterId: string, admitted: AdmittedGateway): Gateway {
   const { ordinal, incarnation, identityKey } = admitted;
-  const { status, heardAtMs, acknowledged } = facts.reportOf({ clusterId, ordinal });
+  const { statusBytes, heardAtMs, acknowledged } = facts.reportOf({ clusterId, ordinal });
   const statement = facts.records.statements.get(gatewayKey(clusterId, ordinal))?.statement;
   const ownWord = acknowledged?.order.incarnation === incarnation ? acknowledged.acknowledgement : undefined;
   return create(GatewaySchema, {
@@ -78,7 +78,7 @@ function describeGateway(facts: MeshFacts, clusterId: string, admitted: Admitted
     incarnation,
     identityKey,
     ...(statement && { statement }),
-    ...(status && { status }),
+    ...(statusBytes && { status: fromBinary(GatewayStatusSchema, statusBytes) }),
     ...(heardAtMs === undefined ? {} : { lastSeen: timestampFromMs(heardAtMs) }),
     appliedSequence: ownWord?.lineage === facts.lineage ? ownWord.sequence : 0n,
   });
@@ -119,11 +119,19 @@ function unverifiedServers({ unverifiedServers: names }: MeshFacts): Condition[]
 
 /** Their writers are of a later version: kept and forwarded, not acted on. */
 function unknownRecords({ records }: MeshFacts): Condition[] {
-  return records.unknownKeys().map((key) =>
+  const types = records.unknownKeys().map((key) =>
     create(ConditionSchema, {
       type: "UnknownRecord",
       subject: key,
       message: `record "${key}" is of a type that this hub does not know; it is kept and forwarded`,
     }),
   );
+  const fields = records.unknownFieldKeys().map((key) =>
+    create(ConditionSchema, {
+      type: "UnknownFields",
+      subject: key,
+      message: `record "${key}" has fields that this hub does not know; they are kept and forwarded`,
+    }),
+  );
+  return [...types, ...fields];
 }

@@ -2,13 +2,13 @@
 
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import { compareOrders, type Order } from "@spanwire/core/records/order";
-import type { GatewayStatus } from "@spanwire/proto/agent";
 import type { Acknowledgement } from "@spanwire/proto/record";
 
 export interface GatewayReport {
   /** By the hub's clock; undefined before the first report. */
   readonly heardAtMs: number | undefined;
-  readonly status: GatewayStatus | undefined;
+  /** A GatewayStatus as it came, and that it decodes: decoded, those of a thousand gateways are sixty megabytes. */
+  readonly statusBytes: Uint8Array | undefined;
   readonly acknowledged: Acknowledged | undefined;
   /** Ended peers that its kernel dump showed absent: "key incarnation.generation" -> when, by its own clock. */
   readonly absences: ReadonlyMap<string, number>;
@@ -29,7 +29,7 @@ export interface EndedRecord extends Order {
 
 export const NOTHING_HEARD: GatewayReport = {
   heardAtMs: undefined,
-  status: undefined,
+  statusBytes: undefined,
   acknowledged: undefined,
   absences: new Map(),
 };

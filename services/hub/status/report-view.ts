@@ -4,7 +4,7 @@ import { appliedKey } from "@spanwire/core/records/key";
 import type { RecordMap } from "@spanwire/core/records/record-map";
 import type { GatewayRef } from "@spanwire/core/subjects";
 import type { Clock, Random } from "@spanwire/core/time";
-import { type GatewayStatus, GatewayStatusSchema } from "@spanwire/proto/agent";
+import { GatewayStatusSchema } from "@spanwire/proto/agent";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { type Changes, createChanges } from "@spanwire/runtime/loop/changes";
 import { startLoop } from "@spanwire/runtime/loop/loop";
@@ -60,7 +60,7 @@ export function followReports(options: ReportViewOptions): ReportView {
 function withEntry(report: GatewayReport, entry: ReportEntry, records: RecordMap): GatewayReport {
   const { kind, receivedAtMs } = entry;
   const heard = { ...report, heardAtMs: Math.max(report.heardAtMs ?? 0, receivedAtMs) };
-  if (kind === "status") return { ...heard, status: openStatus(entry.bytes) ?? report.status };
+  if (kind === "status") return isStatus(entry.bytes) ? { ...heard, statusBytes: copyOf(entry.bytes) } : heard;
   const acknowledged = openAcknowledgement(entry, records);
   return acknowledged === undefined ? heard : withAcknowledgement(heard, acknowledged);
 }
@@ -75,12 +75,18 @@ export function openAcknowledgement(
   return { order: opened.record.order, acknowledgement: opened.record.payload.body.value };
 }
 
-function openStatus(bytes: Uint8Array): GatewayStatus | undefined {
+function isStatus(bytes: Uint8Array): boolean {
   try {
-    return fromBinary(GatewayStatusSchema, bytes);
+    fromBinary(GatewayStatusSchema, bytes);
+    return true;
   } catch {
-    return undefined; // of a later version, perhaps; the gateway was heard all the same
+    return false; // of a later version, perhaps; the gateway was heard all the same
   }
+}
+
+/** A view would keep all that NATS received together with it. */
+function copyOf(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from(bytes);
 }
 
 function nameOf({ clusterId, ordinal }: GatewayRef): string {
