@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { type GatewayRef, inboxPrefix, upSubject } from "@spanwire/core/subjects";
+import { agentPermissions, type GatewayRef, inboxPrefix, upSubject } from "@spanwire/core/subjects";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { createNkeyPair, type NkeyPair } from "@spanwire/runtime/crypto/nkey";
 import { generateSigningKey } from "@spanwire/runtime/crypto/signing-key";
@@ -66,54 +66,90 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
+/** What agent eu/0 may do with each subject of the contract, and with those of the server itself. */
+const SUBJECTS: readonly { readonly subject: string; readonly may: "publish" | "subscribe" | "nothing" }[] = [
+  ...may("subscribe", "sw.v1.map.cluster.eu", "sw.v1.head", "sw.v1.inbox.eu.0.x", "sw.v1.client.eu.x"),
+  ...["snapshot", "statement", "export", "applied", "status"].flatMap((kind) => [
+    ...may("publish", `sw.v1.up.eu.0.${kind}`),
+    ...may("nothing", `sw.v1.up.eu.1.${kind}`, `sw.v1.up.us.0.${kind}`),
+  ]),
+  ...may("nothing", "sw.v1.up.eu.0.other", "sw.v1.up.eu.0", "sw.v1.inbox.eu.1.x", "sw.v1.inbox.us.0.x"),
+  ...may("publish", "sw.v1.peer.us.0.eu.0", "sw.v1.peer.eu.1.eu.0"),
+  ...may("subscribe", "sw.v1.peer.eu.0.us.0"),
+  // Between others, in a sibling's name, to a sibling.
+  ...may("nothing", "sw.v1.peer.us.0.us.1", "sw.v1.peer.us.0.eu.1", "sw.v1.peer.eu.1.us.0"),
+  ...may("nothing", "sw.v1.client.us.x", "sw.v1.other", "_INBOX.x", "anything"),
+  ...["sw-map", "sw-registry", "sw-client", "sw-status", "sw-audit"].flatMap((bucket) =>
+    may(
+      "nothing",
+      `$KV.${bucket}.token.x`,
+      ...["STREAM.CREATE", "STREAM.DELETE", "STREAM.PURGE", "STREAM.MSG.GET", "CONSUMER.CREATE"].map(
+        (act) => `$JS.API.${act}.KV_${bucket}`,
+      ),
+      `$JS.API.DIRECT.GET.KV_${bucket}.$KV.${bucket}.token.x`,
+    ),
+  ),
+  ...may("nothing", "$JS.API.INFO", "$JS.ACK.KV_sw-map.x", "$JS.FC.x", "$JS.EVENT.ADVISORY.x", "$SRV.PING"),
+  ...may("nothing", "$SYS.REQ.CLAIMS.UPDATE", "$SYS.REQ.SERVER.PING", "$SYS.REQ.USER.INFO", "$SYS.ACCOUNT.x.CONNECT"),
+];
+const WILDCARDS = [
+  ">",
+  "*.>",
+  "sw.>",
+  "sw.v1.*",
+  "sw.v1.up.>",
+  "sw.v1.inbox.>",
+  "sw.v1.inbox.eu.>",
+  "sw.v1.inbox.us.0.>",
+  "sw.v1.peer.>",
+  "sw.v1.peer.eu.>",
+  "sw.v1.client.>",
+  "sw.v1.client.us.>",
+  "$JS.>",
+  "$KV.>",
+  "$SYS.>",
+  "_INBOX.>",
+];
+
+function may(what: (typeof SUBJECTS)[number]["may"], ...subjects: string[]) {
+  return subjects.map((subject) => ({ subject, may: what }));
+}
+
 describe("an agent", () => {
-  const forbiddenToPublish = [
-    "$JS.API.INFO",
-    "$JS.API.STREAM.DELETE.KV_sw-map",
-    "$JS.API.STREAM.PURGE.KV_sw-map",
-    "$JS.API.CONSUMER.CREATE.KV_sw-map",
-    "$JS.API.DIRECT.GET.KV_sw-registry.$KV.sw-registry.token.x",
-    "$KV.sw-map.cluster.eu",
-    "$KV.sw-registry.token.x",
-    "$SYS.REQ.CLAIMS.UPDATE",
-    "$SYS.REQ.SERVER.PING",
-    "sw.v1.map.cluster.eu",
-    "sw.v1.head",
-    "sw.v1.up.us.0.statement",
-    "sw.v1.up.eu.1.statement",
-    "sw.v1.up.eu.0.other",
-    "sw.v1.inbox.us.0.x",
-    "sw.v1.inbox.eu.0.x",
-    "sw.v1.peer.us.0.us.1",
-    "sw.v1.client.us.x",
-    "anything",
-  ];
-  test.each(forbiddenToPublish)("may not publish to %s", async (subject) => {
-    await using agent = await connectAgent(EU);
-    expect(await refusalOf(agent.nats, () => agent.nats.publish(subject, "x"))).toMatch(
-      /Permissions Violation for Publish/,
-    );
+  let asking: Awaited<ReturnType<typeof connectAgent>>;
+  beforeAll(async () => {
+    asking = await connectAgent(EU);
+  });
+  afterAll(() => asking[Symbol.asyncDispose]());
+  const tryPublish = (subject: string) => refusalOf(asking.nats, () => asking.nats.publish(subject, "x"));
+  const trySubscribe = (subject: string) => refusalOf(asking.nats, () => asking.nats.subscribe(subject));
+
+  test.each(SUBJECTS)("may do $may with $subject", async ({ subject, may: allowed }) => {
+    const violation = (of: string) => expect.stringContaining(`Permissions Violation for ${of} "${subject}"`);
+    expect(await tryPublish(subject)).toEqual(allowed === "publish" ? undefined : violation("Publish to"));
+    expect(await trySubscribe(subject)).toEqual(allowed === "subscribe" ? undefined : violation("Subscription to"));
   });
 
-  const forbiddenToSubscribe = [
-    ">",
-    "$JS.>",
-    "$KV.>",
-    "$SYS.>",
-    "sw.v1.up.>",
-    "sw.v1.up.us.0.status",
-    "sw.v1.inbox.>",
-    "sw.v1.inbox.us.0.>",
-    "sw.v1.peer.us.0.>",
-    "sw.v1.client.us.>",
-    "_INBOX.>",
-    "sw.v1.*",
-  ];
-  test.each(forbiddenToSubscribe)("may not subscribe to %s", async (subject) => {
-    await using agent = await connectAgent(EU);
-    expect(await refusalOf(agent.nats, () => agent.nats.subscribe(subject))).toMatch(
-      /Permissions Violation for Subscription/,
-    );
+  test.each(WILDCARDS)("may not subscribe to %s", async (subject) => {
+    expect(await trySubscribe(subject)).toMatch(/Permissions Violation for Subscription/);
+  });
+
+  test("has no permission that is not among these", () => {
+    const { publish, subscribe } = agentPermissions(EU);
+    for (const [verdict, patterns] of [["publish", publish] as const, ["subscribe", subscribe] as const]) {
+      const tried = SUBJECTS.filter(({ may: allowed }) => allowed === verdict).map(({ subject }) => subject);
+      expect(patterns.filter((pattern) => !tried.some((subject) => matches(pattern, subject)))).toEqual([]);
+    }
+  });
+
+  test("may not send more in one message, nor listen to more subjects, than its quota", async () => {
+    await using patient = await connectAgent(EU);
+    const listen = () => {
+      for (let at = 0; at < 65; at++) patient.nats.subscribe(`sw.v1.inbox.eu.0.${at}`);
+    };
+    expect(await refusalOf(patient.nats, listen)).toMatch(/maximum subscriptions exceeded/i);
+    expect(asking.nats.info?.max_payload).toBe(128 * 1024);
+    expect(() => asking.nats.publish(upSubject(EU, "status"), new Uint8Array(128 * 1024 + 1))).toThrow(/max_payload/);
   });
 
   test("hears each write of the map with its sequence, and each delete marker", async () => {
@@ -146,22 +182,34 @@ describe("an agent", () => {
     });
     await hub.answer.flush();
     const before = await store.map.entries();
+    await using victim = await connectAgent({ clusterId: "us", ordinal: 0 });
+    const heard: string[] = [];
+    victim.nats.subscribe("sw.v1.inbox.us.0.>", { callback: (_, { subject }) => void heard.push(subject) });
+    await victim.nats.flush();
     await using agent = await connectAgent(EU);
-    for (const reply of [
+    const kinds = ["snapshot", "statement", "export", "applied", "status"] as const;
+    const replies = [
       "$KV.sw-map.cluster.eu",
-      "sw.v1.head",
+      "$KV.sw-registry.token.x",
       "$JS.API.STREAM.PURGE.KV_sw-map",
+      "$SYS.REQ.CLAIMS.UPDATE",
+      "sw.v1.head",
+      "sw.v1.map.cluster.eu",
+      "sw.v1.up.us.0.statement",
       "sw.v1.inbox.us.0.x",
-    ]) {
-      agent.nats.publish(upSubject(EU, "snapshot"), new Uint8Array(), { reply });
-    }
-    await vi.waitUntil(() => dropped.length === 4, PATIENT);
-    expect(new Set(dropped.map(({ reason }) => reason))).toEqual(new Set(["FOREIGN_REPLY"]));
+      "sw.v1.inbox.eu.1.x",
+      "sw.v1.inbox.eu.00.x",
+      "sw.v1.inbox.eu.0",
+      "_INBOX.x",
+    ];
+    for (const kind of kinds) for (const reply of replies) agent.nats.publish(upSubject(EU, kind), "x", { reply });
+    const foreign = () => dropped.filter(({ reason }) => reason === "FOREIGN_REPLY").map(({ subject }) => subject);
+    await vi.waitUntil(() => foreign().length === 2 * replies.length, PATIENT);
+    expect(new Set(foreign())).toEqual(new Set([upSubject(EU, "snapshot"), upSubject(EU, "statement")]));
+    await Promise.all([hub.answer.flush(), victim.nats.flush()]);
     expect((await store.map.entries()).sequence).toBe(before.sequence);
+    expect(heard).toEqual([]);
 
-    // Were the check not there, the answering user could still not write: it may publish to inboxes only.
-    const refusal = await refusalOf(hub.answer, () => hub.answer.publish("$KV.sw-map.cluster.eu", "x"));
-    expect(refusal).toMatch(/Permissions Violation for Publish/);
     answering.abort();
     await done;
   });
@@ -179,6 +227,33 @@ describe("an agent", () => {
       signal: attempt,
     });
     await expect(connecting).rejects.toThrow();
+  });
+});
+
+describe("of the hub's own users", () => {
+  test.each([
+    { role: "state", publish: "sw.v1.inbox.eu.0.x" },
+    { role: "state", publish: "sw.v1.map.cluster.eu" },
+    { role: "state", publish: "sw.v1.up.eu.0.statement" },
+    { role: "state", publish: "$SYS.REQ.CLAIMS.UPDATE" },
+    { role: "answer", publish: "$KV.sw-map.cluster.eu" },
+    { role: "answer", publish: "$KV.sw-registry.token.x" },
+    { role: "answer", publish: "$JS.API.STREAM.PURGE.KV_sw-map" },
+    { role: "answer", publish: "sw.v1.head" },
+    { role: "answer", publish: "sw.v1.map.cluster.eu" },
+    { role: "system", publish: "$SYS.REQ.CLAIMS.DELETE" },
+    { role: "system", publish: "$KV.sw-map.cluster.eu" },
+  ] as const)("$role may not publish to $publish", async ({ role, publish }) => {
+    expect(await refusalOf(hub[role], () => hub[role].publish(publish, "x"))).toMatch(/Violation for Publish/);
+  });
+
+  test.each([
+    { role: "state", subscribe: "sw.v1.up.>" },
+    { role: "answer", subscribe: "$KV.>" },
+    { role: "answer", subscribe: "sw.v1.inbox.>" },
+    { role: "system", subscribe: ">" },
+  ] as const)("$role may not subscribe to $subscribe", async ({ role, subscribe }) => {
+    expect(await refusalOf(hub[role], () => hub[role].subscribe(subscribe))).toMatch(/Violation for Subscription/);
   });
 });
 
@@ -239,11 +314,26 @@ async function connectAgent(gateway: GatewayRef) {
   };
 }
 
-/** What the server says to the act; throws when it says nothing within the test's time. */
-async function refusalOf(nats: NatsConnection, act: () => unknown): Promise<string> {
+/** What the server says to the act, or undefined when it has nothing to say. */
+async function refusalOf(nats: NatsConnection, act: () => unknown): Promise<string | undefined> {
   const status = nats.status();
   act();
+  // Nobody may do this, so that the answer to it comes after any other.
+  nats.publish(MARKER, "");
   await nats.flush();
-  for await (const event of status) if (event.type === "error") return event.error.message;
+  for await (const event of status) {
+    if (event.type === "error") return event.error.message.includes(MARKER) ? undefined : event.error.message;
+  }
   throw new Error("the connection ended");
+}
+
+const MARKER = "$SYS.nobody.may";
+
+/** As NATS matches: `*` is one token, a last `>` one or more. */
+function matches(pattern: string, subject: string): boolean {
+  const tokens = subject.split(".");
+  return pattern.split(".").every((part, at, parts) => {
+    if (part === ">") return tokens.length >= parts.length;
+    return (part === "*" || part === tokens[at]) && (at < parts.length - 1 || tokens.length === parts.length);
+  });
 }
