@@ -1,9 +1,8 @@
 /** @module Makes a backup of a hub that runs: its keys from its directory, its store through the API. */
-import { readdir } from "node:fs/promises";
 import { SpanwireError } from "@spanwire/core/errors";
 import type { ExportStateResponse } from "@spanwire/proto/fleet";
 import { secretsDirectory } from "../open-store.ts";
-import { openFileSecretStore } from "../secrets/file-secret-store.ts";
+import { listFileSecrets, openFileSecretStore } from "../secrets/file-secret-store.ts";
 import { writeArchive } from "./archive.ts";
 
 export interface BackupOptions {
@@ -31,13 +30,13 @@ export async function createBackup({ dir, meshId, exported, path, nowMs }: Backu
 }
 
 async function readSecrets(directory: string): Promise<Record<string, Uint8Array>> {
-  const names = await readdir(directory).catch(() => []);
+  const names = await listFileSecrets(directory).catch(() => []);
   if (names.length === 0) {
     throw new SpanwireError("not-found", `back up: no keys in ${directory}; run it where the hub runs, with its --dir`);
   }
   const store = await openFileSecretStore(directory);
   const secrets: Record<string, Uint8Array> = {};
-  for (const name of names.filter((each) => !each.endsWith(".new"))) {
+  for (const name of names) {
     const secret = await store.read(name);
     if (secret !== undefined) secrets[name] = secret.reveal();
   }

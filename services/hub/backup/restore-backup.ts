@@ -4,7 +4,6 @@
  * What is newer in the store stays: records have an order, and a restore only adds to it. So it may be repeated after a
  * crash, and agents that hold higher records than the backup hand them back.
  */
-import { readdir } from "node:fs/promises";
 import { fromBinary } from "@bufbuild/protobuf";
 import { SpanwireError } from "@spanwire/core/errors";
 import { Secret } from "@spanwire/core/identity/secret";
@@ -12,6 +11,7 @@ import { compareOrders, type Order } from "@spanwire/core/records/order";
 import { MAP_BUCKET, REGISTRY_BUCKET } from "@spanwire/core/subjects";
 import { PayloadSchema, RecordSchema } from "@spanwire/proto/record";
 import { type OpenOptions, openSecrets, openStore, secretsDirectory } from "../open-store.ts";
+import { listFileSecrets } from "../secrets/file-secret-store.ts";
 import type { Entry, StateStore } from "../state/port.ts";
 import { type Archive, type ArchiveEntry, readArchive } from "./archive.ts";
 
@@ -48,7 +48,7 @@ async function restoreSecrets(config: OpenOptions["config"], { secrets, meshId }
   const store = await openSecrets(config);
   const directory = secretsDirectory(config.dir);
   const others: string[] = [];
-  for (const name of await readdir(directory)) {
+  for (const name of await listFileSecrets(directory)) {
     const present = await store.read(name);
     if (present?.equals(new Secret(secrets[name] ?? new Uint8Array())) !== true) others.push(name);
   }

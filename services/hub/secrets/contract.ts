@@ -9,7 +9,7 @@ const reveal = (held: Secret | undefined) => held && new TextDecoder().decode(he
 /** `open` gives an empty store each time. */
 export function describeSecretStore(name: string, open: () => Promise<SecretStore>): void {
   describe(name, () => {
-    test("gives back what was stored first, and never replaces it", async () => {
+    test("gives back what was created first, and creates nothing in its place", async () => {
       const store = await open();
       expect(await store.read("root-key")).toBeUndefined();
       expect(await store.create("root-key", secret("first"))).toBe(true);
@@ -32,10 +32,39 @@ export function describeSecretStore(name: string, open: () => Promise<SecretStor
       expect((await store.read("binary"))?.reveal()).toEqual(bytes);
     });
 
+    test("replaces what the writer has read, and nothing else", async () => {
+      const store = await open();
+      const [first, second, third] = [secret("first"), secret("second"), secret("third")];
+      expect(await store.replace("ca-key", { present: first, next: second })).toBe(false);
+      expect(await store.read("ca-key")).toBeUndefined();
+      await store.create("ca-key", first);
+      expect(await store.replace("ca-key", { present: second, next: third })).toBe(false);
+      expect(await store.replace("ca-key", { present: first, next: second })).toBe(true);
+      expect(await store.create("ca-key", third)).toBe(false);
+      expect(await store.replace("ca-key", { present: first, next: third })).toBe(false);
+      expect(await store.replace("ca-key", { present: second, next: third })).toBe(true);
+      expect(reveal(await store.read("ca-key"))).toBe("third");
+    });
+
+    test("of many that replace a secret at once, one succeeds, and readers see either", async () => {
+      const store = await open();
+      const present = secret("old");
+      await store.create("ca-key", present);
+      const names = Array.from({ length: 10 }, (_, n) => `new-${n}`);
+      const writes = names.map((name) => store.replace("ca-key", { present, next: secret(name) }));
+      const reads = names.map(async () => reveal(await store.read("ca-key")));
+      const done = await Promise.all(writes);
+      const won = names.filter((_, index) => done[index]);
+      for (const read of await Promise.all(reads)) expect(["old", ...names]).toContain(read);
+      expect(won).toEqual([reveal(await store.read("ca-key"))]);
+    });
+
     test.each(["", "../up", "a/b", "UPPER", "a b", "-a", "a."])("refuses the name %j", async (bad) => {
       const store = await open();
       await expect((async () => store.read(bad))()).rejects.toMatchObject({ code: "invalid" });
       await expect((async () => store.create(bad, secret("x")))()).rejects.toMatchObject({ code: "invalid" });
+      const change = { present: secret("x"), next: secret("y") };
+      await expect((async () => store.replace(bad, change))()).rejects.toMatchObject({ code: "invalid" });
     });
   });
 }

@@ -16,5 +16,12 @@ export function createFakeSecretStore(): SecretStore {
       secrets.set(name, secret.reveal().slice());
       return true;
     },
+    async replace(name, { present, next }) {
+      requireSecretName(name);
+      const found = secrets.get(name);
+      if (found === undefined || !present.equals(new Secret(found))) return false;
+      secrets.set(name, next.reveal().slice());
+      return true;
+    },
   };
 }

@@ -5,7 +5,7 @@ import { Secret } from "@spanwire/core/identity/secret";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeSecretStore } from "./contract.ts";
 import { createFakeSecretStore } from "./fake-secret-store.ts";
-import { openFileSecretStore } from "./file-secret-store.ts";
+import { listFileSecrets, openFileSecretStore } from "./file-secret-store.ts";
 
 let parent: string;
 beforeAll(async () => {
@@ -36,6 +36,18 @@ test("a directory that others may open is refused", async () => {
   await openFileSecretStore(directory);
   await chmod(directory, 0o755);
   await expect(openFileSecretStore(directory)).rejects.toThrow(/chmod 0700/);
+});
+
+test("a key that was replaced is on the disk no more, and its name is listed once", async () => {
+  const directory = newDirectory();
+  const store = await openFileSecretStore(directory);
+  const next = new Secret(new TextEncoder().encode("n3xt"));
+  await store.create("root-key", secret);
+  await store.replace("root-key", { present: secret, next });
+  await store.replace("root-key", { present: next, next: secret });
+  const contents = await Promise.all((await readdir(directory)).sort().map((name) => readFile(join(directory, name))));
+  expect(contents.map(({ length }) => length > 0)).toEqual([false, false, true]);
+  expect(await listFileSecrets(directory)).toEqual(["root-key"]);
 });
 
 test("a damaged file is an error, not a first start", async () => {

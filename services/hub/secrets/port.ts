@@ -3,7 +3,7 @@ import { SpanwireError } from "@spanwire/core/errors";
 import type { Secret } from "@spanwire/core/identity/secret";
 
 /**
- * Secrets by name, written once: a key is never replaced under its name, because somebody may have trusted it already.
+ * Secrets by name. Every write is compare-and-set: nobody replaces what he has not read, and nothing is made twice.
  * Throws `unavailable` (retryable) while the store is away, and `corrupt` for what is there and cannot be read: that must
  * never be taken for a first start.
  */
@@ -12,6 +12,11 @@ export interface SecretStore {
   read(name: string): Promise<Secret | undefined>;
   /** Stores under a name that holds nothing; false when something is there, which stays. */
   create(name: string, secret: Secret): Promise<boolean>;
+  /**
+   * Puts `next` in the place of `present`; false when something else is there by now, or nothing, and then it stays so.
+   * Where the answer was lost on its way, false may also mean that it is done: read again.
+   */
+  replace(name: string, change: { readonly present: Secret; readonly next: Secret }): Promise<boolean>;
 }
 
 /** Gives the secret of that name, made on first use; several hubs at once get the same one. */
