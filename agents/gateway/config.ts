@@ -1,7 +1,7 @@
 /** @module Settings of the agent: a YAML file, overruled by SPANWIRE_AGENT_… variables, overruled by flags. */
 import { readCidr } from "@spanwire/core/address/cidr";
 import { DEFAULT_BASE_PORT, DEFAULT_MTU_BYTES, DEFAULT_ROUTING } from "@spanwire/core/desired/local-facts";
-import { secretText } from "@spanwire/runtime/config/secret-text";
+import { oneTimeSecretText } from "@spanwire/runtime/config/secret-text";
 import { LOG_LEVELS } from "@spanwire/runtime/log/create-log";
 import { z } from "zod";
 import { findEndpoint } from "./endpoint.ts";
@@ -24,8 +24,8 @@ const endpoint = z.string().check((context) => {
 export const agentConfigSchema = z.strictObject({
   /** Keys, membership and the last known map: 0700, of this agent alone. */
   stateDir: z.string().min(1).default("/var/lib/spanwire-agent"),
-  /** The join token; needed for the first start only. As a file: tokenFile. */
-  token: secretText.optional(),
+  /** The join token; needed for the first start only. As a file, which may be removed afterwards: tokenFile. */
+  token: oneTimeSecretText.optional(),
   /** To be sure of what is joined: the token names its cluster, too. */
   clusterId: z.string().optional(),
   /** Where the hub is now, if not where the token says: host:port. */

@@ -46,7 +46,7 @@ export async function ensureMembership(options: JoinOptions): Promise<Membership
 async function join(options: JoinOptions): Promise<Membership> {
   const { stateDirectory, token: text, clusterId, hubAddress, clock, signal, log } = options;
   if (text === undefined) {
-    const message = `join cluster "${clusterId ?? "?"}": no join token: make one at the hub with "spanwire token create ${clusterId ?? "CLUSTER"}" and pass it by --token-file`;
+    const message = `join cluster "${clusterId ?? "?"}": no join token: make one at the hub with "spanwire token create ${clusterId ?? "CLUSTER"}" and pass it by --token-file; a file that does not exist counts as none`;
     throw new SpanwireError("unauthenticated", message, { reason: "TOKEN_MISSING" });
   }
   const said = parseJoinToken(Buffer.from(text.reveal()).toString());

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { z } from "zod";
 import { type ConfigSources, loadConfig } from "./load-config.ts";
-import { secretText } from "./secret-text.ts";
+import { oneTimeSecretText, secretText } from "./secret-text.ts";
 
 const schema = z.strictObject({
   stateDirectory: z.string().default("/var/lib/spanwire"),
@@ -139,6 +139,15 @@ test("files that are not there are named", async () => {
   expect(await problems({ env: { SPANWIRE_HUB_NATS_CREDS_FILE: "/nowhere/creds" } })).toContain(
     "SPANWIRE_HUB_NATS_CREDS_FILE: nats.credsFile: ENOENT",
   );
+});
+
+test("a secret that is used once may be gone, and may not be unreadable", async () => {
+  const once = z.strictObject({ token: oneTimeSecretText.optional() });
+  const loadToken = (tokenFile: string) => loadConfig(once, { env: {}, envPrefix: "SPANWIRE_", flags: { tokenFile } });
+  const { token } = await loadToken(await writeSecret("token", "hunter2\n"));
+  expect(Buffer.from(token?.reveal() ?? "").toString()).toBe("hunter2");
+  expect(await loadToken(join(directory, "gone"))).toEqual({});
+  await expect(loadToken(directory)).rejects.toThrow("--token-file: tokenFile: EISDIR");
 });
 
 test("a broken line with a secret is not repeated", async () => {

@@ -26,7 +26,9 @@ export async function loadConfig<S extends z.ZodObject>(schema: S, sources: Conf
   for (const [path, value] of Object.entries(sources.flags ?? {})) {
     if (value !== undefined) draft.set(path.split("."), value, `--${toFlag(path)}`);
   }
-  for (const { path, kind } of settings) if (kind === "secret") await readSecretFile(draft, path);
+  for (const { path, kind } of settings) {
+    if (kind === "secret" || kind === "one-time secret") await readSecretFile(draft, path, kind);
+  }
   const result = schema.safeParse(draft.value);
   const problems = [
     ...draft.problems,
@@ -38,7 +40,11 @@ export async function loadConfig<S extends z.ZodObject>(schema: S, sources: Conf
   });
 }
 
-async function readSecretFile(draft: Draft, path: readonly string[]): Promise<void> {
+async function readSecretFile(
+  draft: Draft,
+  path: readonly string[],
+  kind: "secret" | "one-time secret",
+): Promise<void> {
   const filePath = [...path.slice(0, -1), `${path.at(-1)}File`];
   const origin = draft.whereIs(filePath);
   const file = draft.take(filePath);
@@ -46,6 +52,8 @@ async function readSecretFile(draft: Draft, path: readonly string[]): Promise<vo
   try {
     draft.set(path, (await readFile(String(file), "utf8")).trim(), origin);
   } catch (error) {
+    const isGone = error instanceof Error && "code" in error && error.code === "ENOENT";
+    if (isGone && kind === "one-time secret") return;
     draft.problems.push(`${origin}: ${filePath.join(".")}: ${error instanceof Error ? error.message : error}`);
   }
 }

@@ -1,13 +1,13 @@
 /** @module The settings that a schema has, each with its path and the name of its environment variable. */
 import { z } from "zod";
-import { secretText } from "./secret-text.ts";
+import { oneTimeSecretText, secretText } from "./secret-text.ts";
 
 export interface Setting {
   /** `["nats", "servers"]`. */
   readonly path: readonly string[];
   /** `NATS_SERVERS`, to be put behind the program's prefix. */
   readonly env: string;
-  readonly kind: "text" | "secret" | "list" | "other";
+  readonly kind: "text" | "secret" | "one-time secret" | "list" | "other";
 }
 
 /** Lists the leaves of the schema, in its order. Throws when two of them would have the same environment variable. */
@@ -41,6 +41,7 @@ function unwrap(schema: unknown): unknown {
 
 function kindOf(base: unknown): Setting["kind"] {
   if (base === secretText) return "secret";
+  if (base === oneTimeSecretText) return "one-time secret";
   if (base instanceof z.ZodArray) return "list";
   const isOther = base instanceof z.ZodNumber || base instanceof z.ZodBoolean || base instanceof z.ZodRecord;
   return isOther ? "other" : "text";
