@@ -16,7 +16,7 @@ import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { connectAgent } from "./connection.ts";
 import { Dataplane } from "./dataplane/dataplane.ts";
-import { localNetworks } from "./dataplane/local-networks.ts";
+import { networkFacts } from "./dataplane/local-networks.ts";
 import type { GatewayIdentity } from "./identity/gateway-identity.ts";
 import { type EpochKey, ensureEpochKey } from "./identity/wireguard-keys.ts";
 import type { Membership } from "./join/membership.ts";
@@ -105,7 +105,7 @@ export class Agent {
     const own = await openOwnStatement({ stateDirectory, self, incarnation, meshId, signer, clock });
     const agent = new Agent(options, { self, map, store, stored, own });
     await agent.#loadKeys();
-    agent.#planner.observe({ connected: localNetworks(await options.kernel.network.host()) });
+    agent.#planner.observe(networkFacts(await options.kernel.network.host()));
     // Names take a while, and are resolved when it runs; what needs none is part of the first plan.
     agent.#planner.observe({ control: await controlAddresses(agent.#controlPlaces, async () => []) });
     return agent;
@@ -287,8 +287,8 @@ export class Agent {
   }
 
   async #observeHost(): Promise<void> {
-    const connected = localNetworks(await this.#options.kernel.network.host());
-    if (this.#planner.observe({ connected })) this.#plan("all");
+    const facts = networkFacts(await this.#options.kernel.network.host());
+    if (this.#planner.observe(facts)) this.#plan("all");
   }
 
   get #controlPlaces(): readonly string[] {

@@ -2,6 +2,7 @@
 import { isIP } from "node:net";
 import type { LocalFacts, Routing } from "@spanwire/core/desired/local-facts";
 import type { GatewayRef } from "@spanwire/core/subjects";
+import type { NetworkFacts } from "./dataplane/local-networks.ts";
 import type { EpochKey } from "./identity/wireguard-keys.ts";
 
 /** What the operator decides of the data plane. */
@@ -14,17 +15,15 @@ export interface DataplaneSettings {
   readonly routing: Routing;
 }
 
-export interface HostFacts {
+export interface HostFacts extends NetworkFacts {
   readonly keys: readonly EpochKey[];
-  /** Directly connected prefixes. */
-  readonly connected: readonly string[];
   /** Addresses of hub and NATS. */
   readonly control: readonly string[];
 }
 
 export function buildLocalFacts(self: GatewayRef, settings: DataplaneSettings, host: HostFacts): LocalFacts {
   const { clusterId, ordinal } = self;
-  return { clusterId, ordinal, ...settings, ...host, localRoutes: [] };
+  return { clusterId, ordinal, ...settings, ...host };
 }
 
 /** Resolves a host name to addresses; rejects when it cannot. */

@@ -21,7 +21,7 @@ import { declareAgentMetrics } from "./agent-metrics.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Applied } from "./dataplane/apply.ts";
 import { takeDown } from "./dataplane/down.ts";
-import { localNetworks } from "./dataplane/local-networks.ts";
+import { networkFacts } from "./dataplane/local-networks.ts";
 import { findEndpoint } from "./endpoint.ts";
 import { raiseGuard } from "./guard.ts";
 import { ensureIdentity } from "./identity/gateway-identity.ts";
@@ -92,7 +92,7 @@ export async function guard(
   await loadStoredMap(map, { store: new MapStore(config.stateDir), log });
   await using kernel = openConfigured(config);
   const planner = new Planner(map, membership, toSettings(config, kernel, version));
-  planner.observe({ connected: localNetworks(await kernel.network.host()) });
+  planner.observe(networkFacts(await kernel.network.host()));
   return await raiseGuard(kernel, planner);
 }
 

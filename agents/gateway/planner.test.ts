@@ -35,6 +35,13 @@ describe("observed facts", () => {
       want: true,
     },
     { name: "a new network", facts: { connected: ["10.9.0.0/24"] }, want: true },
+    { name: "a new route", facts: { localRoutes: ["10.9.0.0/24"] }, want: true },
+    {
+      name: "a device that forwards no more",
+      facts: { notForwarding: [{ device: "lan", network: "10.1.0.0/24" }] },
+      want: true,
+    },
+    { name: "no IPv6 forwarding", facts: { ipv6Forwarding: false }, want: true },
     { name: "a control address", facts: { control: ["192.0.2.9"] }, want: true },
   ])("$name: $want", ({ facts, want }) => {
     expect(start().planner.observe(facts)).toBe(want);

@@ -7,6 +7,7 @@ import type { MapView } from "@spanwire/core/desired/map-view";
 import { parseKey } from "@spanwire/core/records/key";
 import type { OpenedRecord } from "@spanwire/core/records/open";
 import type { GatewayRef } from "@spanwire/core/subjects";
+import { NO_NETWORKS } from "./dataplane/local-networks.ts";
 import { buildLocalFacts, type DataplaneSettings, type HostFacts } from "./local-facts.ts";
 
 export class Planner {
@@ -16,7 +17,7 @@ export class Planner {
   readonly #compiler = createCompiler();
   /** Of clusters that have any. */
   readonly #conditionsOf = new Map<string, readonly Condition[]>();
-  #host: HostFacts = { keys: [], connected: [], control: [] };
+  #host: HostFacts = { keys: [], control: [], ...NO_NETWORKS };
   #local: LocalFacts;
   #desired: Desired | undefined;
 
@@ -39,8 +40,7 @@ export class Planner {
   /** Takes newly observed facts; tells whether they are others than before, so that everything must be planned anew. */
   observe(facts: Partial<HostFacts>): boolean {
     const host = { ...this.#host, ...facts };
-    const print = ({ keys, connected, control }: HostFacts) =>
-      JSON.stringify([keys.map(({ publicKey }) => publicKey), connected, control]);
+    const print = ({ keys, ...others }: HostFacts) => JSON.stringify([keys.map(({ publicKey }) => publicKey), others]);
     if (print(host) === print(this.#host)) return false;
     this.#host = host;
     this.#local = buildLocalFacts(this.#self, this.#settings, host);

@@ -79,11 +79,11 @@ test.each<Case>([
     name: "sysctls",
     facts: {
       sysctls: [
-        { sysctl: "net.ipv6.conf.all.forwarding", value: "0", wanted: "1", consequence: "no IPv6 is forwarded" },
+        { sysctl: "net.ipv4.fib_multipath_hash_policy", value: "0", wanted: "1", consequence: "all take one way" },
       ],
     },
     want: [
-      "SysctlNotSet | sysctl net.ipv6.conf.all.forwarding | net.ipv6.conf.all.forwarding is 0, not 1: no IPv6 is forwarded; set it in /etc/sysctl.d",
+      "SysctlNotSet | sysctl net.ipv4.fib_multipath_hash_policy | net.ipv4.fib_multipath_hash_policy is 0, not 1: all take one way; set it in /etc/sysctl.d",
     ],
   },
   {

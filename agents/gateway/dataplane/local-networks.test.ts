@@ -1,18 +1,41 @@
 import { expect, test } from "vitest";
-import { localNetworks } from "./local-networks.ts";
+import type { HostNetwork } from "../kernel/port.ts";
+import { NO_NETWORKS, networkFacts } from "./local-networks.ts";
 
-test("connected networks of the main table, once each, without default and link-local ones", () => {
-  const via = (destination: string, table = 254) => ({ device: "eth0", destination, table });
-  const connected = [
-    via("192.168.7.0/24"),
-    via("10.1.0.0/24"),
-    via("10.1.0.0/24"),
-    via("0.0.0.0/0"),
-    via("169.254.0.0/16"),
-    via("fe80::/64"),
-    via("ff00::/8"),
-    via("2001:db8:1::/64"),
-    via("10.9.0.0/24", 100),
+const HOST: HostNetwork = { addresses: [], connected: [], routed: [], devices: [], ipv6Forwarding: true };
+const via = (device: string, destination: string, table = 254) => ({ device, destination, table });
+
+test("networks of the main table, once each, without default and link-local ones", () => {
+  const routes = [
+    via("eth0", "192.168.7.0/24"),
+    via("eth0", "10.1.0.0/24"),
+    via("eth1", "10.1.0.0/24"),
+    via("eth0", "0.0.0.0/0"),
+    via("eth0", "169.254.0.0/16"),
+    via("eth0", "fe80::/64"),
+    via("eth0", "ff00::/8"),
+    via("eth0", "2001:db8:1::/64"),
+    via("eth0", "10.9.0.0/24", 100),
   ];
-  expect(localNetworks({ addresses: [], connected })).toEqual(["10.1.0.0/24", "192.168.7.0/24", "2001:db8:1::/64"]);
+  const networks = ["10.1.0.0/24", "192.168.7.0/24", "2001:db8:1::/64"];
+  expect(networkFacts({ ...HOST, connected: routes })).toEqual({ ...NO_NETWORKS, connected: networks });
+  expect(networkFacts({ ...HOST, routed: routes })).toEqual({ ...NO_NETWORKS, localRoutes: networks });
+});
+
+test("IPv4 networks of devices that do not forward, whether connected or behind a router", () => {
+  const facts = networkFacts({
+    ...HOST,
+    connected: [via("lan", "10.1.0.0/24"), via("lan", "fd10:1::/64"), via("wan", "192.0.2.0/24")],
+    routed: [via("lan", "10.1.7.0/24"), via("lan", "0.0.0.0/0"), via("", "10.1.8.0/24")],
+    devices: [
+      { name: "lan", forwarding: false },
+      { name: "wan", forwarding: true },
+    ],
+    ipv6Forwarding: false,
+  });
+  expect(facts.notForwarding).toEqual([
+    { device: "lan", network: "10.1.0.0/24" },
+    { device: "lan", network: "10.1.7.0/24" },
+  ]);
+  expect(facts.ipv6Forwarding).toBe(false);
 });

@@ -19,18 +19,13 @@ test("reads this process's own capabilities", () => {
 });
 
 test("lists the sysctls that are not as they should be, IPv6's only where it is carried", () => {
-  const values: Record<string, string> = {
-    "net.ipv4.ip_forward": "0",
-    "net.ipv4.fib_multipath_hash_policy": "1",
-    "net.ipv6.conf.all.forwarding": "0",
-  };
+  const values: Record<string, string> = { "net.ipv4.fib_multipath_hash_policy": "0" };
   const read = (name: string) => values[name];
   expect(checkSysctls({ ipv6: false }, read).map(describeFinding)).toEqual([
-    "net.ipv4.ip_forward is 0, not 1: hosts behind this gateway cannot send through it, unless their device's own forwarding is on",
+    "net.ipv4.fib_multipath_hash_policy is 0, not 1: all connections between two hosts take the same one of a remote cluster's gateways",
   ]);
   expect(checkSysctls({ ipv6: true }, read).map(({ sysctl, value }) => [sysctl, value])).toEqual([
-    ["net.ipv4.ip_forward", "0"],
-    ["net.ipv6.conf.all.forwarding", "0"],
+    ["net.ipv4.fib_multipath_hash_policy", "0"],
     ["net.ipv6.fib_multipath_hash_policy", undefined],
   ]);
 });

@@ -51,11 +51,11 @@ export interface ObservedPeer {
 export interface NetworkPort {
   /** Reads what is ours (see ownership.ts) and nothing else. Every list is sorted by its key. */
   observe(): Promise<ObservedNetwork>;
-  /** Reads the rest of the host, as far as `throw` routes and PrefixShadowsLocal need it. */
+  /** Reads the rest of the host, as far as `throw` routes and conditions about it need it. */
   host(): Promise<HostNetwork>;
   /**
-   * Yields after links, addresses, routes, nexthops, rules or the firewall may have changed, by anybody: "look
-   * again". Many changes may come as one; at most 200 ms late; the first comes at once. Ends when the signal aborts.
+   * Yields after links, addresses, routes, nexthops, rules, forwarding or the firewall may have changed, by anybody:
+   * "look again". Many changes may come as one; at most 200 ms late; the first comes at once. Ends when the signal aborts.
    */
   watch(signal: AbortSignal): AsyncIterable<void>;
   apply(change: NetworkChange): Promise<void>;
@@ -92,11 +92,24 @@ export interface OtherTarget {
   readonly type: number;
 }
 
-/** Devices, addresses and routes that are not ours, without IPv6's link-local ones. */
+/** What is not ours, without IPv6's link-local addresses and routes. */
 export interface HostNetwork {
   readonly addresses: readonly Address[];
-  /** Routes without a gateway in any table but ours and `local`: what is directly connected. */
-  readonly connected: readonly { readonly device: string; readonly destination: string; readonly table: number }[];
+  /** Routes without a router, in any table but ours and `local`: what is directly connected. */
+  readonly connected: readonly HostRoute[];
+  /** Routes by a router in the main table. */
+  readonly routed: readonly HostRoute[];
+  /** Devices by which other machines' IPv4 packets may come in, and whether those are forwarded. Sorted by name. */
+  readonly devices: readonly { readonly name: string; readonly forwarding: boolean }[];
+  /** net.ipv6.conf.all.forwarding: no single device's setting counts. False where this kernel has no IPv6. */
+  readonly ipv6Forwarding: boolean;
+}
+
+export interface HostRoute {
+  /** Empty where there are several. */
+  readonly device: string;
+  readonly destination: string;
+  readonly table: number;
 }
 
 export interface FirewallPort {

@@ -109,6 +109,8 @@ function assumedFacts(map: RecordMap, clusterId: string, ordinal: number): Local
     ipv6: "routed",
     connected: [],
     localRoutes: [],
+    notForwarding: [],
+    ipv6Forwarding: true,
     control: [],
     snat: [],
     resilientBuckets: DEFAULT_RESILIENT_BUCKETS,

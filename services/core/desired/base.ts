@@ -1,9 +1,10 @@
 /** @module What a gateway's kernel holds whoever the others are: devices, addresses, rules, what stays local. */
-import { type Cidr, compareCidrs, overlaps } from "../address/cidr.ts";
+import { type Cidr, compareCidrs, containsCidr, overlaps } from "../address/cidr.ts";
 import { ADDRESS_BITS } from "../address/ip.ts";
 import type { Condition } from "./condition.ts";
 import type { Context, PlaneInUse } from "./context.ts";
 import { EMPTY_FRAGMENT, type FirewallFrame, type Fragment } from "./desired.ts";
+import { forwardingConditions } from "./forwarding.ts";
 import { LANE_PREFIX, laneIndex, laneName, STABLE_DEVICE } from "./lane.ts";
 import type { Address, ForwardRule, Link, Plane, Route } from "./state.ts";
 
@@ -34,7 +35,11 @@ export function compileBase(context: Context, { through, unknownKeys }: BaseInpu
       table: local.routing.table,
     })),
     forward: through,
-    conditions: [...conditionsOfHost(context), ...unknownKeys.map(unknownRecord)],
+    conditions: [
+      ...conditionsOfHost(context),
+      ...forwardingConditions(context, through),
+      ...unknownKeys.map(unknownRecord),
+    ],
   };
 }
 
@@ -115,9 +120,10 @@ function conditionsOfHost({ own, isAdmitted, kept, localRoutes, overlay, planes,
     const message = `${self} holds no key for epoch ${epoch}: it has no lanes there`;
     conditions.push({ type: "NoOwnKey", subject: `epoch ${epoch}`, message });
   }
-  for (const prefix of [...kept, ...localRoutes]) {
+  const isMet = (prefix: Cidr) => overlaps(overlay[prefix.family], prefix);
+  const isCovered = (prefix: Cidr) => containsCidr(overlay[prefix.family], prefix);
+  for (const prefix of [...kept.filter(isMet), ...localRoutes.filter(isCovered)]) {
     const range = overlay[prefix.family];
-    if (!overlaps(range, prefix)) continue;
     const subject = `prefix ${prefix.text}`;
     const message = `the local ${subject} meets ${range.text}, the mesh's own range: renumber one of them`;
     conditions.push({ type: "OverlayMeetsLocalRoute", subject, message });

@@ -10,6 +10,8 @@ export type ConditionType =
   /** A remote prefix covers, or lies in, a network of this host. */
   | "PrefixShadowsLocal"
   | "OverlayMeetsLocalRoute"
+  /** The kernel drops what our own networks send, because forwarding is off where it comes in. */
+  | "LanNotForwarding"
   /** Remote IPv6 prefixes that this gateway guards but does not carry. */
   | "Ipv6NotCarried"
   /** This gateway is not, or no longer, admitted. */

@@ -18,8 +18,12 @@ export interface LocalFacts {
   readonly ipv6: "routed" | "guarded" | "off";
   /** Subnets of this host's own devices, lanes excepted: they stay local (`throw`). */
   readonly connected: readonly string[];
-  /** Other prefixes in the host's main table, the default route excepted: compared, never changed. */
+  /** Networks that this host reaches by a router: compared with remote prefixes, never changed. */
   readonly localRoutes: readonly string[];
+  /** Local IPv4 networks, and the device that their packets come in by, where it does not forward them. */
+  readonly notForwarding: readonly LocalNetwork[];
+  /** Whether the host forwards IPv6 at all: that setting counts for every device at once. */
+  readonly ipv6Forwarding: boolean;
   /** Addresses of hub and NATS: never routed through the tunnels. */
   readonly control: readonly string[];
   /** Local prefixes whose hosts are translated to our stable address when they go out. */
@@ -27,6 +31,11 @@ export interface LocalFacts {
   /** Buckets of resilient groups; undefined where the kernel has none (before Linux 5.13). */
   readonly resilientBuckets: number | undefined;
   readonly routing: Routing;
+}
+
+export interface LocalNetwork {
+  readonly device: string;
+  readonly network: string;
 }
 
 export interface OwnKey {

@@ -37,3 +37,16 @@ describe("a remote prefix over a local network", () => {
     expect(conditionsOf(desired).map(({ message }) => message)).toEqual([says]);
   });
 });
+
+test.each([
+  { name: "one that it covers", route: "10.2.1.0/24", says: ["10.2.0.0/22 goes to us"] },
+  { name: "an equal one", route: "10.2.0.0/22", says: ["10.2.0.0/22 goes to us"] },
+  { name: "a wider one, which it is an exception from", route: "10.0.0.0/8", says: [] },
+])("a remote prefix and a network by a router, $name", ({ route, says }) => {
+  const map = testMap({ clusters: [EU, { ...US, prefixes: ["10.2.0.0/22"] }] });
+  const { desired } = compileOnce(map, testLocal(map, "eu", 0, { localRoutes: [route] }));
+  expect(conditionsOf(desired).map(({ message }) => /: (.*);/.exec(message)?.[1])).toEqual(says);
+  expect(flatten(desired).routes.some(({ destination }) => destination === route && route !== "10.2.0.0/22")).toBe(
+    false,
+  );
+});

@@ -9,11 +9,15 @@ export function isKept({ kept }: Context, prefix: Cidr): boolean {
   return kept.some((local) => local.bits === prefix.bits && overlaps(local, prefix));
 }
 
+/**
+ * A network by a router counts only where the remote prefix covers it: a wider route to it ("10.0.0.0/8 by the core
+ * router") is what the prefix is meant to be an exception from.
+ */
 export function shadowConditions({ kept, localRoutes }: Context, { id, prefixes }: Member): readonly Condition[] {
-  const locals = [...kept, ...localRoutes];
-  return prefixes.flatMap((prefix) =>
-    locals.filter((local) => overlaps(local, prefix)).map((local) => shadow(id, prefix, local, kept.includes(local))),
-  );
+  return prefixes.flatMap((prefix) => [
+    ...kept.filter((local) => overlaps(local, prefix)).map((local) => shadow(id, prefix, local, true)),
+    ...localRoutes.filter((local) => containsCidr(prefix, local)).map((local) => shadow(id, prefix, local, false)),
+  ]);
 }
 
 export function notCarriedConditions({ carried }: Context, { id, prefixes }: Member): readonly Condition[] {

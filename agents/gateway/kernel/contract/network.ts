@@ -364,7 +364,11 @@ export const networkContract: readonly ContractCase[] = [
         [],
       );
       deepStrictEqual(
-        host.connected.filter(({ device, table }) => ours.has(device) || table === TABLE),
+        [...host.connected, ...host.routed].filter(({ device, table }) => ours.has(device) || table === TABLE),
+        [],
+      );
+      deepStrictEqual(
+        host.devices.filter(({ name }) => ours.has(name)),
         [],
       );
     },

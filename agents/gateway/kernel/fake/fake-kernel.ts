@@ -59,9 +59,9 @@ export class FakeKernel implements Kernel {
     Object.assign(peer, what);
   }
 
-  /** Gives the host other addresses and connected routes. */
-  setHost(host: HostNetwork): void {
-    this.#state.host = host;
+  /** Gives the host other networks; what is not named stays as it is. */
+  setHost(host: Partial<HostNetwork>): void {
+    this.#state.host = { ...this.#state.host, ...host };
     this.#notify();
   }
 

@@ -45,6 +45,8 @@ export interface FakePeer {
   readonly allowedIps: Set<string>;
 }
 
+const EMPTY_HOST: HostNetwork = { addresses: [], connected: [], routed: [], devices: [], ipv6Forwarding: true };
+
 export function emptyState(): FakeState {
   return {
     links: new Map(),
@@ -54,7 +56,7 @@ export function emptyState(): FakeState {
     rules: [],
     firewall: undefined,
     counters: new Map(),
-    host: { addresses: [], connected: [] },
+    host: EMPTY_HOST,
   };
 }
 

@@ -3,6 +3,7 @@ import { readAddress } from "./address-messages.ts";
 import { readFailure } from "./failure.ts";
 import { readLink } from "./link-messages.ts";
 import { type Message, messagesIn } from "./message.ts";
+import { readForwarding } from "./netconf-messages.ts";
 import { readNexthop } from "./nexthop-messages.ts";
 import { readRoute, toObservedRoute } from "./route-messages.ts";
 import { readRule } from "./rule-messages.ts";
@@ -32,6 +33,7 @@ test("links", () => {
       kind: "wireguard",
       mtuBytes: 1420,
       up: true,
+      loopback: false,
       settings: { device: "sw-a0", rpFilter: 0, forwarding: false },
     },
     {
@@ -40,6 +42,7 @@ test("links", () => {
       kind: "wireguard",
       mtuBytes: 1420,
       up: true,
+      loopback: false,
       settings: { device: "sw-a1", rpFilter: 0, forwarding: false },
     },
   ]);
@@ -106,6 +109,13 @@ test("rules: ours, and none of the kernel's own", () => {
   const rule = { priority: 5180, notFwmark: { mark: 0x1000, mask: 0x1000 }, table: 5180 };
   expect(read("ip rule show", readRule)).toEqual([{ family: "ipv4", ...rule }]);
   expect(read("ip -6 rule show", readRule)).toEqual([{ family: "ipv6", ...rule }]);
+});
+
+test.each([
+  { command: "ip -6 netconf show dev sw0", want: [false] },
+  { command: "ip -6 netconf show dev sw-a0", want: [true] },
+])("IPv6 forwarding: $command", ({ command, want }) => {
+  expect(read(command, readForwarding)).toEqual(want);
 });
 
 test("a WireGuard device with its peers, without its keys", () => {

@@ -22,6 +22,7 @@ const DEVCONF_FORWARDING = 1;
 const DEVCONF_RP_FILTER = 8;
 
 const IFF_UP = 0x1;
+const IFF_LOOPBACK = 0x8;
 /** Packet counters of every device would be most of the answer. */
 const RTEXT_FILTER_SKIP_STATS = 0x8;
 
@@ -32,6 +33,7 @@ export interface LinkRecord {
   readonly kind: string | undefined;
   readonly mtuBytes: number;
   readonly up: boolean;
+  readonly loopback: boolean;
   readonly settings: DeviceSettings;
 }
 
@@ -89,13 +91,14 @@ export function readLink(message: Message, buffer: Buffer): LinkRecord | undefin
     else if (type === IFLA_LINKINFO) kind = readKind(buffer, start, end);
     else if (type === IFLA_AF_SPEC) conf = readInetConf(buffer, start, end) ?? conf;
   });
-  const up = (buffer.readUInt32LE(message.start + 8) & IFF_UP) !== 0;
+  const flags = buffer.readUInt32LE(message.start + 8);
   return {
     index: buffer.readInt32LE(message.start + 4),
     name,
     kind,
     mtuBytes,
-    up,
+    up: (flags & IFF_UP) !== 0,
+    loopback: (flags & IFF_LOOPBACK) !== 0,
     settings: { device: name, ...conf },
   };
 }

@@ -4,7 +4,7 @@ import { by, routeKey } from "../by.ts";
 import type { NetworkChange } from "../change.ts";
 import { kernelError } from "../kernel-error.ts";
 import { type Ownership, ownsDevice, ownsNexthop } from "../ownership.ts";
-import type { HostNetwork, NetworkPort, ObservedLink, ObservedNetwork, ObservedRoute } from "../port.ts";
+import type { HostNetwork, HostRoute, NetworkPort, ObservedLink, ObservedNetwork, ObservedRoute } from "../port.ts";
 import { type AddressRecord, addAddress, dumpAddresses, readAddress, removeAddress } from "./address-messages.ts";
 import type { AttributeWriter } from "./attributes.ts";
 import { type NetlinkConnection, throwFailure } from "./connection.ts";
@@ -20,8 +20,18 @@ import {
   setSettings,
 } from "./link-messages.ts";
 import type { Message } from "./message.ts";
+import { ALL_DEVICES, getIpv6Forwarding, readForwarding } from "./netconf-messages.ts";
 import { dumpNexthops, readNexthop, removeNexthop, replaceNexthop } from "./nexthop-messages.ts";
-import { dumpRoutes, isConnected, readRoute, removeRoute, replaceRoute, toObservedRoute } from "./route-messages.ts";
+import {
+  dumpRoutes,
+  isConnected,
+  isRouted,
+  type RouteRecord,
+  readRoute,
+  removeRoute,
+  replaceRoute,
+  toObservedRoute,
+} from "./route-messages.ts";
 import { addRule, dumpRules, readRule, removeRule } from "./rule-messages.ts";
 
 export interface NetworkOptions {
@@ -33,6 +43,7 @@ export interface NetworkOptions {
 }
 
 const FAMILIES = ["ipv4", "ipv6"] as const;
+const TABLE_MAIN = 254;
 const TABLE_LOCAL = 255;
 
 export function createNetlinkNetwork({ route, ownership, laneKind, watch }: NetworkOptions): NetworkPort {
@@ -86,16 +97,38 @@ export function createNetlinkNetwork({ route, ownership, laneKind, watch }: Netw
   }
 
   async function host(): Promise<HostNetwork> {
-    const nameOf = names(await list("links", dumpLinks, readLink));
+    const links = await list("links", dumpLinks, readLink);
+    const others = links.filter(({ name }) => !ownsDevice(ownership, name));
+    const nameOf = names(links);
     const addresses = await list("addresses", dumpAddresses, readAddress);
-    const connected = (await routesOf(undefined))
-      .filter((record) => isConnected(record) && record.table !== ownership.table && record.table !== TABLE_LOCAL)
-      .map(({ index = 0, destination, table }) => ({ device: nameOf(index) ?? "", destination, table }))
-      .filter(({ device, destination }) => !ownsDevice(ownership, device) && !destination.startsWith("fe80:"));
+    const routes = (await routesOf(undefined))
+      .filter(({ table }) => table !== ownership.table && table !== TABLE_LOCAL)
+      .map((record) => ({ record, route: toHostRoute(record, nameOf) }))
+      .filter(({ route }) => !ownsDevice(ownership, route.device) && !route.destination.startsWith("fe80:"));
+    const sorted = (isWanted: (record: RouteRecord) => boolean) =>
+      routes
+        .filter(({ record }) => isWanted(record))
+        .map(({ route }) => route)
+        .sort(by(({ destination, device }) => `${destination} ${device}`));
     return {
       addresses: withDevices(addresses, nameOf).filter(({ device }) => !ownsDevice(ownership, device)),
-      connected: connected.sort(by(({ destination, device }) => `${destination} ${device}`)),
+      connected: sorted(isConnected),
+      routed: sorted((record) => isRouted(record) && record.table === TABLE_MAIN),
+      devices: others
+        .filter(receivesForOthers)
+        .map(({ name, settings }) => ({ name, forwarding: settings.forwarding }))
+        .sort(by(({ name }) => name)),
+      ipv6Forwarding: await forwardsIpv6(),
     };
+  }
+
+  async function forwardsIpv6(): Promise<boolean> {
+    let forwarding: boolean | undefined;
+    const failure = await route.request(getIpv6Forwarding(ALL_DEVICES), (message, buffer) => {
+      forwarding ??= readForwarding(message, buffer);
+    });
+    if (failure?.errno !== "EOPNOTSUPP") throwFailure("read net.ipv6.conf.all.forwarding", failure);
+    return forwarding ?? false;
   }
 
   async function findLink(name: string): Promise<LinkRecord | undefined> {
@@ -179,6 +212,18 @@ function toObservedLink(link: LinkRecord, ownership: Ownership, laneKind: Networ
 /** A bridge without ports holds an address as well as a dummy does, on kernels built without the latter. */
 function isDummy(link: LinkRecord | undefined): boolean {
   return link?.kind === "dummy" || link?.kind === "bridge";
+}
+
+/** What is sent by a dummy or to oneself never came from another machine. */
+function receivesForOthers({ kind, loopback }: LinkRecord): boolean {
+  return kind !== "dummy" && !loopback;
+}
+
+function toHostRoute(
+  { index = 0, destination, table }: RouteRecord,
+  nameOf: (index: number) => string | undefined,
+): HostRoute {
+  return { device: nameOf(index) ?? "", destination, table };
 }
 
 function deviceOfNexthop(nexthop: Nexthop): string | undefined {

@@ -4,6 +4,7 @@ import { addAddress, removeAddress } from "./address-messages.ts";
 import type { AttributeWriter } from "./attributes.ts";
 import { addLink } from "./link-messages.ts";
 import { endMessage } from "./message.ts";
+import { getIpv6Forwarding } from "./netconf-messages.ts";
 import { removeNexthop, replaceNexthop } from "./nexthop-messages.ts";
 import { removeRoute, replaceRoute } from "./route-messages.ts";
 import { addRule } from "./rule-messages.ts";
@@ -104,6 +105,7 @@ test.each<{ command: string; ours: () => AttributeWriter }>([
     command: "ip -6 rule add not fwmark 0x1000/0x1000 lookup 5180 pref 5180 protocol 151",
     ours: () => addRule({ ...RULE, family: "ipv6" }),
   },
+  { command: "ip -6 netconf show dev sw0", ours: () => getIpv6Forwarding(SW0) },
   {
     command: "wg set sw-a0 listen-port 51820 private-key private fwmark 0x1000",
     ours: () =>

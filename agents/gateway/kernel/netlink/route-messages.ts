@@ -136,6 +136,11 @@ export function isConnected(record: RouteRecord): boolean {
   return record.type === RTN_UNICAST && !record.gateway && record.index !== undefined;
 }
 
+/** By a router, or by several ways. */
+export function isRouted(record: RouteRecord): boolean {
+  return record.type === RTN_UNICAST && record.gateway;
+}
+
 function toTarget(record: RouteRecord, nameOf: (index: number) => string | undefined): ObservedRoute["target"] {
   // A source that is not ours, or none, is no reason to call it other: replacing the route mends it.
   const source = record.source ?? "";

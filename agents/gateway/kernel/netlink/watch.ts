@@ -13,8 +13,8 @@ import { type NetlinkSocket, openSocket, PROTOCOL } from "./socket.ts";
 
 const LOOK_EVERY_MS = 100;
 
-/** RTNLGRP_*: links, IPv4 and IPv6 addresses, routes and rules, nexthops. */
-const ROUTE_GROUPS = [1, 5, 9, 7, 11, 8, 19, 32];
+/** RTNLGRP_*: links, IPv4 and IPv6 addresses, routes, rules and device settings, nexthops. */
+const ROUTE_GROUPS = [1, 5, 9, 7, 11, 8, 19, 24, 25, 32];
 /** NFNLGRP_NFTABLES */
 const FIREWALL_GROUP = 7;
 const RTM_NEWROUTE = 24;

@@ -54,6 +54,11 @@ answers wg show sw-a0 dump
 answers ip route replace 10.9.0.0/16 nhid 518000199 table 5180
 answers ip link del sw9
 
+request ip -6 netconf show dev sw0
+answers ip -6 netconf show dev sw0
+ip netns exec $NS sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
+answers ip -6 netconf show dev sw-a0
+
 request ip route del unicast 198.18.0.66/32 table 5180 dev sw-a0
 request ip route del blackhole 10.2.0.0/16 table 5180 metric 4096
 request ip nexthop del id 518000140

@@ -28,6 +28,12 @@ ssize_t sendto(int fd, const void *bytes, size_t length, int flags, const struct
   return real(fd, bytes, length, flags, to, size);
 }
 
+ssize_t send(int fd, const void *bytes, size_t length, int flags) {
+  ssize_t (*real)(int, const void *, size_t, int) = dlsym(RTLD_NEXT, "send");
+  dump(">", bytes, length);
+  return real(fd, bytes, length, flags);
+}
+
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
   ssize_t (*real)(int, struct msghdr *, int) = dlsym(RTLD_NEXT, "recvmsg");
   ssize_t length = real(fd, message, flags);
