@@ -1,8 +1,14 @@
 import { connect as connectTcp } from "node:net";
+import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
-import { inboxPrefix, upSubject } from "@spanwire/core/subjects";
+import { headers } from "@nats-io/transport-node";
+import { agentPermissions, inboxPrefix, MAP_REPUBLISH, mapSubject, upSubject } from "@spanwire/core/subjects";
 import { ensureIdentity } from "@spanwire/gateway/identity/gateway-identity";
+import { openFileSecretStore } from "@spanwire/hub/secrets/file-secret-store";
 import { RegistrationService } from "@spanwire/proto/registration";
+import { encodeUserJwt } from "@spanwire/runtime/crypto/nats-claims";
+import { createNkeyPair } from "@spanwire/runtime/crypto/nkey";
+import { generateSigningKey } from "@spanwire/runtime/crypto/signing-key";
 import { openChannel } from "@spanwire/runtime/grpc/channel";
 import { createClient } from "@spanwire/runtime/grpc/client";
 import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
@@ -19,17 +25,20 @@ const call = { timeoutMs: 20_000 };
 
 let hub: HubProcess;
 let eu: Member;
+let us: Member;
 beforeAll(async () => {
   hub = await startHubProcess();
   eu = await joinMember(hub, { clusterId: "eu", prefixes: ["10.1.0.0/16"], endpoint: "192.0.2.1" });
-  await eventually("eu has said where it is", async () => {
+  us = await joinMember(hub, { clusterId: "us", prefixes: ["10.2.0.0/16"], endpoint: "192.0.2.2" });
+  await eventually("eu and us have said where they are, and peer", async () => {
     const { clusters } = await (await hub.fleet()).listClusters({}, call);
-    return clusters[0]?.gateways[0]?.statement !== undefined;
+    const hasSpoken = clusters.every(({ gateways }) => gateways[0]?.statement !== undefined);
+    return hasSpoken && [eu, us].every(({ kernel }) => kernel.toString().includes("peer "));
   });
 });
 afterAll(async () => {
-  await eu[Symbol.asyncDispose]();
-  await hub[Symbol.asyncDispose]();
+  for (const member of [eu, us]) await member?.[Symbol.asyncDispose]();
+  await hub?.[Symbol.asyncDispose]();
 });
 
 test("random bytes on each port neither end the hub nor change the mesh", async () => {
@@ -69,31 +78,102 @@ test("random messages to each method of RegistrationService are refused and chan
   expect(await describeMesh()).toEqual(before);
 });
 
-test("random payloads on each subject of an agent neither end the hub nor change the mesh", async () => {
+test("random payloads on each subject that an agent may send to neither end the hub nor change the mesh", async () => {
   const before = await describeMesh();
   const self = { clusterId: "eu", ordinal: 0 };
   const { nkey: user } = await ensureIdentity(eu.stateDirectory);
-  const { natsUrls, natsCaPem, natsUserJwt } = eu.membership.credentials;
-  const end = new AbortController();
-  const nats = await connectNats({
-    servers: natsUrls,
-    name: "garbage",
-    tls: { caPem: natsCaPem },
-    authenticator: jwtAuthenticator({ jwt: () => natsUserJwt, user }),
-    inboxPrefix: inboxPrefix(self),
-    log: createRecordingLog(),
-    signal: end.signal,
-  });
+  const { natsUserJwt } = eu.membership.credentials;
+  await using sender = await connect("garbage", { jwt: () => natsUserJwt, user }, inboxPrefix(self));
+  const { nats } = sender;
+  const subjects = agentPermissions(self).publish.map((pattern) => pattern.replaceAll("*", "us"));
   fc.assert(
-    fc.property(fc.constantFrom("snapshot", "statement", "export", "applied", "status"), anyBytes(), (kind, bytes) => {
-      nats.publish(upSubject(self, kind), bytes, { reply: "sw.v1.inbox.eu.0.garbage" });
+    fc.property(fc.constantFrom(...subjects), anyBytes(), (subject, bytes) => {
+      nats.publish(subject, bytes, { reply: "sw.v1.inbox.eu.0.garbage" });
     }),
     { numRuns: 5 * RUNS },
   );
-  await nats.flush();
-  end.abort();
+  const snapshot = () =>
+    nats.request(upSubject(self, "snapshot"), new Uint8Array(), { timeout: 1_000 }).then(
+      ({ data }) => data.length > 0,
+      () => false,
+    );
+  // What was sent before it has been taken by then.
+  await eventually("a request that is none of it is answered", snapshot);
   expect(await describeMesh()).toEqual(before);
 });
+
+test("random payloads of a hostile relay on each subject that an agent hears change no kernel and end no agent", async () => {
+  await using relay = await connectRelay();
+  const { nats } = relay;
+  const before = [eu, us].map(({ kernel }) => kernel.toString());
+  const keys = ["mesh", "delegation", "cluster.us", "gateway.us.0", "policy.links", "epoch", "novelty.x"];
+  const heard = agentPermissions({ clusterId: "eu", ordinal: 0 }).subscribe.flatMap((pattern) =>
+    pattern === MAP_REPUBLISH ? keys.map(mapSubject) : [pattern.replaceAll("*", "us").replace(/>$/, "x")],
+  );
+  const sequence = fc.option(fc.oneof(fc.nat().map(String), fc.string({ unit: "grapheme-ascii" })), { nil: undefined });
+  fc.assert(
+    fc.property(fc.constantFrom(...heard), anyBytes(), sequence, (subject, bytes, number) => {
+      const header = headers();
+      if (number !== undefined) header.set("Nats-Sequence", number);
+      nats.publish(subject, bytes, { headers: header });
+    }),
+    { numRuns: 10 * RUNS },
+  );
+  await nats.flush();
+  await eventually("both have reported evidence", () =>
+    [eu, us].every(({ running }) => running.log.events.some(({ fields }) => "evidence" in fields)),
+  );
+
+  // Both still take what is true, and undo it.
+  const fleet = await hub.fleet();
+  const announce = async (prefixes: string[]) => void (await fleet.updateCluster({ id: "us", prefixes }, call));
+  const planned = () => eu.kernel.toString().includes("10.3.0.0/16");
+  await announce(["10.2.0.0/16", "10.3.0.0/16"]);
+  await eventually("eu has heard of the new prefix", planned);
+  await announce(["10.2.0.0/16"]);
+  await eventually("both kernels are as before", () =>
+    [eu, us].every(({ kernel }, at) => kernel.toString() === before[at]),
+  );
+});
+
+/** As somebody who has taken over NATS: may say anything on any subject. */
+async function connectRelay() {
+  const secrets = await openFileSecretStore(join(hub.directory, "secrets"));
+  const keyOf = async (name: string) => {
+    const secret = await secrets.read(name);
+    if (secret === undefined) throw new Error(`the hub has no secret ${name}`);
+    return createNkeyPair("account", secret);
+  };
+  const [account, signing] = [await keyOf("nats-mesh-account"), await keyOf("nats-mesh-signing")];
+  const user = createNkeyPair("user", generateSigningKey().privateKey);
+  const nowMs = Date.now();
+  const times = { nowMs, expiresAtMs: nowMs + 3_600_000 };
+  const permissions = { publish: [">"], subscribe: ["_INBOX.>"] };
+  const issuerAccount = account.publicKey;
+  const claims = { subject: user.publicKey, name: "relay", permissions, ...times, issuerAccount };
+  return connect("relay", { jwt: () => encodeUserJwt(claims, signing), user }, "_INBOX");
+}
+
+async function connect(name: string, who: Parameters<typeof jwtAuthenticator>[0], inbox: string) {
+  const { natsUrls, natsCaPem } = eu.membership.credentials;
+  const end = new AbortController();
+  const nats = await connectNats({
+    servers: natsUrls,
+    name,
+    tls: { caPem: natsCaPem },
+    authenticator: jwtAuthenticator(who),
+    inboxPrefix: inbox,
+    log: createRecordingLog(),
+    signal: end.signal,
+  });
+  return {
+    nats,
+    async [Symbol.asyncDispose]() {
+      end.abort();
+      await nats.closed();
+    },
+  };
+}
 
 /** What must stay: who is in the mesh and what each said, and that the hub answers at all. */
 async function describeMesh() {
