@@ -132,6 +132,21 @@ test("statements and reports arrive; too many of them are refused, and others ar
   expect((await askSnapshot({ lineage: 0n, sequence: 0n })).length).toBe(1);
 });
 
+test.each([
+  "snapshot",
+  "status",
+  "applied",
+])("an agent that floods with %s is not heard for a while; another one is", async (kind) => {
+  for (let nth = 0; nth < 200; nth++) {
+    agent.publish(`sw.v1.up.eu.0.${kind}`, new Uint8Array(), { reply: "sw.v1.inbox.eu.0.x" });
+  }
+  const limited = () => dropped.filter(({ reason }) => reason === "RATE_LIMITED").map(({ subject }) => subject);
+  await expect.poll(() => limited().length, soon).toBeGreaterThan(100);
+  expect(new Set(limited())).toEqual(new Set([`sw.v1.up.eu.0.${kind}`]));
+  agent.publish("sw.v1.up.us.0.status", new Uint8Array([7]));
+  await expect.poll(() => reports.find(({ gateway }) => gateway.clusterId === "us")?.bytes[0], soon).toBe(7);
+});
+
 test("whatever is sent, nothing is written, nothing crashes, and the next request is answered", async () => {
   const before = await store.map.entries();
   const kind = fc.constantFrom("snapshot", "statement", "applied", "status", "export", "x");
