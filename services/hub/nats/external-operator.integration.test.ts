@@ -1,7 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fromBinary } from "@bufbuild/protobuf";
 import { Secret } from "@spanwire/core/identity/secret";
+import { SnapshotChunkSchema } from "@spanwire/proto/agent";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import {
   type AccountTokenOptions,
@@ -12,6 +14,7 @@ import {
 import { formatNatsCreds, parseNatsCreds } from "@spanwire/runtime/crypto/nats-creds";
 import { createNkeyPair, encodeNkeySeed, type NkeyKind } from "@spanwire/runtime/crypto/nkey";
 import { generateSigningKey } from "@spanwire/runtime/crypto/signing-key";
+import { createTestCa } from "@spanwire/runtime/grpc/test-certificates";
 import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
 import { credsAuthenticator, jwtAuthenticator } from "@spanwire/runtime/nats/authenticator";
 import { connectNats } from "@spanwire/runtime/nats/connect";
@@ -19,6 +22,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { startNats } from "../../../test/lab/nats.ts";
 import { createFakeStateStore } from "../state/fake-state-store.ts";
 import { openNatsStateStore } from "../state/jetstream/nats-state-store.ts";
+import { CALL, createTestGateway, startHub } from "../testing.ts";
 import { followBans, lookUpAccount } from "./ban-users.ts";
 import { type ExternalKeys, openExternalOperator } from "./external-operator.ts";
 import { openHubConnections } from "./hub-connections.ts";
@@ -130,6 +134,54 @@ test("a mesh in one account of somebody else's NATS: state, users, bans; the res
   const { revocations: _, ...rest } = after.nats;
   const { revocations: __, ...restBefore } = before.nats;
   expect(rest).toEqual(restBefore);
+});
+
+test("a whole hub runs in that account, by URL and credentials, and bans who it revokes", async () => {
+  const { keys, config } = createOperator();
+  const testCa = await createTestCa();
+  const certificate = await testCa.issue({});
+  const file = (name: string) => join(directory, name);
+  const files = {
+    ca: testCa.caPem,
+    crt: certificate.chainPem,
+    key: certificate.privateKeyPem.reveal(),
+    account: keys.accountSeed.reveal(),
+    operator: keys.operatorSeed.reveal(),
+    system: keys.systemCreds.reveal(),
+  };
+  for (const [name, content] of Object.entries(files)) await writeFile(file(name), content, { mode: 0o600 });
+  const tls = `tls { cert_file: "${file("crt")}", key_file: "${file("key")}" }`;
+  await using server = await startNats({ config: `${config}\n${tls}` });
+  await using hub = await startHub({
+    dir: file("hub"),
+    nats: {
+      servers: [`tls://127.0.0.1:${server.port}`],
+      caFile: file("ca"),
+      account: {
+        id: keys.account,
+        seedFile: file("account"),
+        operatorSeedFile: file("operator"),
+        systemCredsFile: file("system"),
+      },
+    },
+  });
+  const gateway = createTestGateway();
+  const token = await hub.token("eu");
+  const { credentials } = await gateway.register(token, { prefixes: ["10.1.0.0/16"] });
+  const agent = await connectNats({
+    servers: credentials?.natsUrls ?? [],
+    name: "agent",
+    tls: { caPem: credentials?.natsCaPem ?? "" },
+    authenticator: jwtAuthenticator({ jwt: () => credentials?.natsUserJwt ?? "", user: gateway.nkey }),
+    inboxPrefix: "sw.v1.inbox.eu.0",
+    log,
+    signal: stop.signal,
+  });
+  const statuses = agent.status();
+  const { data } = await agent.request("sw.v1.up.eu.0.snapshot", new Uint8Array(), { timeout: 10_000 });
+  expect(fromBinary(SnapshotChunkSchema, data).entries.map(({ key }) => key)).toContain("cluster.eu");
+  await hub.fleet.revokeCluster({ id: "eu", reason: "test" }, CALL);
+  for await (const { type } of statuses) if (type === "disconnect") break;
 });
 
 describe("keys that do not fit are refused with what to do", () => {
