@@ -14,6 +14,7 @@ import { createVerify } from "@spanwire/runtime/crypto/verify";
 import { createChecks } from "@spanwire/runtime/health/checks";
 import { serveHealth } from "@spanwire/runtime/health/serve-health";
 import type { Logger } from "@spanwire/runtime/log/logger";
+import { keepMemorySmall } from "@spanwire/runtime/memory/keep-memory-small";
 import { createMetrics } from "@spanwire/runtime/metrics/create-metrics";
 import { declareProcessMetrics } from "@spanwire/runtime/metrics/process-metrics";
 import { Agent, type AgentSettings } from "./agent.ts";
@@ -52,6 +53,7 @@ const KINDS = {
 
 /** Runs the agent until the signal aborts. Rejects when it cannot start, saying what to do, and with a bug's error. */
 export async function run(config: AgentConfig, { log, version, signal }: RunOptions): Promise<void> {
+  keepMemorySmall();
   const { stateDir: stateDirectory, token, clusterId, hubAddress, ordinal, prefixes, labels } = config;
   await using cleanup = new AsyncDisposableStack();
   const kernel = cleanup.use(openConfigured(config));
