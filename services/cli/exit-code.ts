@@ -1,4 +1,4 @@
-/** @module Exit codes of the CLI, documented in `spanwire --help` and the README. */
+/** @module Exit codes of the CLI, documented in `spanwire --help` and the package's README. */
 import { SpanwireError } from "@spanwire/core/errors";
 
 export const EXIT = {
@@ -16,15 +16,16 @@ export const EXIT_HELP = `
 Exit codes:
   0  done
   1  the operation failed
-  2  wrong usage: an unknown command or option, or a file that does not parse
+  2  wrong usage: an unknown command or option, or a file that is missing or does not parse
   3  the hub cannot be reached
   4  the hub refused: not allowed, not found, or in conflict with what it holds
   5  diff: the file differs from the mesh
 `;
 
-/** The exit code for whatever a command threw. */
-export function exitCodeFor(error: unknown): ExitCode {
+/** The exit code for whatever a command threw; 3 and 4 are for those that asked the hub. */
+export function exitCodeFor(error: unknown, { askedHub }: { readonly askedHub: boolean }): ExitCode {
   if (!(error instanceof SpanwireError)) return EXIT.failed;
+  if (!askedHub) return error.code === "invalid" ? EXIT.usage : EXIT.failed;
   switch (error.code) {
     case "invalid":
       return EXIT.usage;

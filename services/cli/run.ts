@@ -4,11 +4,19 @@ import { EXIT, exitCodeFor } from "./exit-code.ts";
 import { createProgram } from "./program.ts";
 import type { Session } from "./session.ts";
 
+const HUB_AWAY = `is the hub running, and is this its context? Start one with "spanwire up", or name another with --context\n`;
+
 /** `args` without node and script. Returns the exit code. */
 export async function runProgram(args: readonly string[], session: Omit<Session, "exitWith">): Promise<number> {
   let exitCode: number = EXIT.ok;
+  let askedHub = false;
   const program = createProgram({
     ...session,
+    async fleet(context) {
+      const fleet = await session.fleet(context);
+      askedHub = true;
+      return fleet;
+    },
     exitWith: (code) => {
       exitCode = code;
     },
@@ -23,6 +31,8 @@ export async function runProgram(args: readonly string[], session: Omit<Session,
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     if (session.signal.aborted) return EXIT.failed;
     session.note(`spanwire: ${error instanceof Error ? error.message : String(error)}\n`);
-    return exitCodeFor(error);
+    const code = exitCodeFor(error, { askedHub });
+    if (code === EXIT.unreachable) session.note(HUB_AWAY);
+    return code;
   }
 }

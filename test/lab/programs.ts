@@ -9,9 +9,11 @@ import { Unavailable } from "./unavailable.ts";
 
 /** Debian package for each program. */
 const PACKAGE_OF = {
+  bash: "bash",
   busybox: "busybox-static",
   cpio: "cpio",
   depmod: "kmod",
+  fish: "fish",
   ip: "iproute2",
   nft: "nftables",
   ping: "iputils-ping",
@@ -20,6 +22,7 @@ const PACKAGE_OF = {
   tcpdump: "tcpdump",
   wg: "wireguard-tools",
   "wireguard-go": "wireguard-go",
+  zsh: "zsh",
 } as const;
 
 export type Program = keyof typeof PACKAGE_OF;

@@ -3,6 +3,7 @@
 import { VERSION } from "@spanwire/core/version";
 import type { Applied } from "@spanwire/gateway/dataplane/apply";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { examples } from "../examples.ts";
 import { EXIT } from "../exit-code.ts";
 import { parseOrdinal } from "../ordinal.ts";
 import type { Session } from "../session.ts";
@@ -47,16 +48,16 @@ function runCommand(session: Session): Command {
 
 const RUN_EXAMPLES = `
 It needs CAP_NET_ADMIN and nothing more. When it ends, the kernel keeps what it has and traffic goes on.
-
-Examples:
-  spanwire agent run --token-file eu.token --prefix 10.1.0.0/16 --endpoint 192.0.2.10
-  spanwire agent run --token-file plant.token --prefix 10.3.0.0/24    # behind a NAT: it dials the others
-  spanwire agent run                                                  # has joined before
-`;
+${examples(
+  "agent run --token-file eu.token --prefix 10.1.0.0/16 --endpoint 192.0.2.10",
+  "agent run --token-file plant.token --prefix 10.3.0.0/24    # behind a NAT: it dials the others",
+  "agent run                                                  # has joined before",
+)}`;
 
 function downCommand(session: Session): Command {
   return withAgentFlags(new Command("down"))
     .description("take everything of Spanwire out of this host's kernel; keys and membership stay")
+    .addHelpText("after", examples("agent down"))
     .action(async (flags: AgentFlags) => {
       const { main, config } = await load(flags);
       report(session, await main.down(config, session.signal), "removed");
@@ -66,6 +67,7 @@ function downCommand(session: Session): Command {
 function guardCommand(session: Session): Command {
   return withAgentFlags(new Command("guard"))
     .description("load the guard from the stored map, so that nothing leaves in clear before the agent runs")
+    .addHelpText("after", examples("agent guard"))
     .action(async (flags: AgentFlags) => {
       const { main, config, log } = await load(flags);
       report(session, await main.guard(config, { log, version: VERSION }), "loaded");
@@ -75,6 +77,7 @@ function guardCommand(session: Session): Command {
 function leaveCommand(session: Session): Command {
   return withAgentFlags(new Command("leave"))
     .description("end this gateway at the hub; `agent down` then empties the kernel")
+    .addHelpText("after", examples("agent leave && spanwire agent down"))
     .action(async (flags: AgentFlags) => {
       const { main, config } = await load(flags);
       await main.leaveMesh(config, session.signal);

@@ -13,6 +13,7 @@ import {
 } from "@spanwire/proto/fleet";
 import { ClusterKindSchema, DataplaneSchema, GatewayStateSchema } from "@spanwire/proto/record";
 import { Command } from "commander";
+import { examples } from "../examples.ts";
 import type { FleetClient } from "../fleet.ts";
 import { globalOptions } from "../global-options.ts";
 import { parseOrdinal } from "../ordinal.ts";
@@ -32,17 +33,21 @@ export function clusterCommand(session: Session): Command {
 }
 
 function listCommand(session: Session): Command {
-  return new Command("list").description("list the clusters").action(async (_options: object, command: Command) => {
-    const { context, output } = globalOptions(command);
-    const listed = await (await session.fleet(context)).listClusters({}, callOptions(session));
-    session.out(render(output, ListClustersResponseSchema, listed, () => clusterTable(listed.clusters)));
-  });
+  return new Command("list")
+    .description("list the clusters")
+    .addHelpText("after", examples("cluster list", "cluster list -o yaml"))
+    .action(async (_options: object, command: Command) => {
+      const { context, output } = globalOptions(command);
+      const listed = await (await session.fleet(context)).listClusters({}, callOptions(session));
+      session.out(render(output, ListClustersResponseSchema, listed, () => clusterTable(listed.clusters)));
+    });
 }
 
 function showCommand(session: Session): Command {
   return new Command("show")
     .description("show one cluster and its gateways")
     .argument("<cluster>", "id of the cluster")
+    .addHelpText("after", examples("cluster show eu", "cluster show eu -o json"))
     .action(async (id: string, _options: object, command: Command) => {
       const { context, output } = globalOptions(command);
       const found = await (await session.fleet(context)).getCluster({ id }, callOptions(session));
@@ -63,10 +68,7 @@ function revokeCommand(session: Session): Command {
     .option("--gateway <ordinal>", "end this gateway only", parseOrdinal)
     .option("--reason <text>", "why, for the record", "revoked by an operator")
     .option("--no-wait", "do not wait for the acknowledgements")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  spanwire cluster revoke us\n  spanwire cluster revoke eu --gateway 1 --no-wait\n",
-    )
+    .addHelpText("after", examples("cluster revoke us", "cluster revoke eu --gateway 1 --no-wait"))
     .action(async (id: string, { gateway, reason, wait }: RevokeOptions, command: Command) => {
       const { context, output } = globalOptions(command);
       const fleet = await session.fleet(context);
@@ -86,6 +88,7 @@ function deleteCommand(session: Session): Command {
     .description("end a cluster and free its id, prefixes and overlay block")
     .argument("<cluster>", "id of the cluster")
     .option("--no-wait", "do not wait for the acknowledgements")
+    .addHelpText("after", examples("cluster delete us"))
     .action(async (id: string, { wait }: { wait: boolean }, command: Command) => {
       const { context, output } = globalOptions(command);
       const fleet = await session.fleet(context);

@@ -2,6 +2,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
+import { examples } from "../examples.ts";
 import { globalOptions } from "../global-options.ts";
 import type { Session } from "../session.ts";
 
@@ -30,21 +31,16 @@ export function upCommand(session: Session): Command {
 
 const UP_EXAMPLES = `
 It runs until it is interrupted; a second start goes on where the first one ended. Needs nats-server 2.12 or newer.
-
-Examples:
-  spanwire up
-  spanwire up --advertise hub.example.com --dir /var/lib/spanwire-hub
-  spanwire up --nats-server ./nats-server --metrics-port 9464
-`;
+${examples(
+  "up",
+  "up --advertise hub.example.com --dir /var/lib/spanwire-hub",
+  "up --nats-server ./nats-server --metrics-port 9464",
+)}`;
 
 const RUN_EXAMPLES = `
 The production profile needs a NATS cluster with nats.replicas 3 and sync_interval: always on each server; what a server
 does not say is a condition of spanwire status: not verified.
-
-Examples:
-  spanwire hub run --config /etc/spanwire/hub.yaml
-  spanwire hub run --config /etc/spanwire/hub.yaml --profile production
-`;
+${examples("hub run --config /etc/spanwire/hub.yaml", "hub run --config /etc/spanwire/hub.yaml --profile production")}`;
 
 export function hubCommand(session: Session): Command {
   const run = withHubFlags(new Command("run"))
@@ -105,7 +101,7 @@ export function backupCommand(session: Session): Command {
     .description("write the hub's keys and state to one file; run it where the hub runs")
     .requiredOption("--out <file>", "the file to write, 0600: whoever has it is the mesh")
     .option("--dir <folder>", "the hub's folder", DEFAULT_DIR)
-    .addHelpText("after", "\nExamples:\n  spanwire backup --out mesh.backup\n")
+    .addHelpText("after", examples("backup --out mesh.backup"))
     .action(async ({ out: path, dir }: { out: string; dir: string }, command: Command) => {
       const { createBackup } = await import("@spanwire/hub/backup/create-backup");
       const { context } = globalOptions(command);
@@ -120,7 +116,7 @@ export function restoreCommand(session: Session): Command {
   return withHubFlags(new Command("restore"))
     .description("bring a backup into an empty folder, and its state into NATS")
     .requiredOption("--from <file>", "the file that `spanwire backup` wrote")
-    .addHelpText("after", "\nExamples:\n  spanwire restore --from mesh.backup --dir /var/lib/spanwire-hub\n")
+    .addHelpText("after", examples("restore --from mesh.backup --dir /var/lib/spanwire-hub"))
     .action(async ({ from: path, ...flags }: HubFlags & { from: string }) => {
       const { restoreBackup } = await import("@spanwire/hub/backup/restore-backup");
       const { systemClock } = await import("@spanwire/runtime/clock/system-clock");

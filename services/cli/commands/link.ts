@@ -1,5 +1,6 @@
 /** @module `spanwire link`: which clusters are linked, and what may cross. */
 import { clone, create, type MessageInitShape } from "@bufbuild/protobuf";
+import { SpanwireError } from "@spanwire/core/errors";
 import {
   GetLinkPolicyResponseSchema,
   type SetLinkPolicyResponse,
@@ -16,6 +17,7 @@ import {
 } from "@spanwire/proto/record";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { formatAllow, parseAllow } from "../allow.ts";
+import { examples } from "../examples.ts";
 import type { FleetClient } from "../fleet.ts";
 import { globalOptions } from "../global-options.ts";
 import { render } from "../output/render.ts";
@@ -31,11 +33,14 @@ export function linkCommand(session: Session): Command {
 }
 
 function listCommand(session: Session): Command {
-  return new Command("list").description("list the link policy").action(async (_options: object, command: Command) => {
-    const { context, output } = globalOptions(command);
-    const found = await (await session.fleet(context)).getLinkPolicy({}, callOptions(session));
-    session.out(render(output, GetLinkPolicyResponseSchema, found, () => policyText(found.policy)));
-  });
+  return new Command("list")
+    .description("list the link policy")
+    .addHelpText("after", examples("link list", "link list -o yaml"))
+    .action(async (_options: object, command: Command) => {
+      const { context, output } = globalOptions(command);
+      const found = await (await session.fleet(context)).getLinkPolicy({}, callOptions(session));
+      session.out(render(output, GetLinkPolicyResponseSchema, found, () => policyText(found.policy)));
+    });
 }
 
 interface SetOptions {
@@ -80,22 +85,26 @@ const DEFAULTS = { "full-mesh": DefaultLinks.FULL_MESH, none: DefaultLinks.NONE 
 const EXAMPLES = `
 The first link that matches a pair decides. An allow rule reads
   [left->right | right->left | both] PROTOCOL [PORTS] [from PREFIX,...] [to PREFIX,...]
-
-Examples:
-  spanwire link set --default none
-  spanwire link set hub --left label:role=hub --right "*"
-  spanwire link set shop --left eu --right us --allow "left->right tcp 443,8443 to 10.2.0.0/24" --dry-run
-  spanwire link set far --left eu --right plant --transit us
-`;
+${examples(
+  "link set --default none",
+  'link set hub --left label:role=hub --right "*"',
+  'link set shop --left eu --right us --allow "left->right tcp 443,8443 to 10.2.0.0/24" --dry-run',
+  "link set far --left eu --right plant --transit us",
+)}`;
 
 function removeCommand(session: Session): Command {
   return new Command("remove")
     .description("remove one link; its pairs fall to the next that matches, or the default")
     .argument("<name>", "name of the link")
     .option("--dry-run", "only show which pairs would change")
+    .addHelpText("after", examples("link remove shop --dry-run", "link remove shop"))
     .action(async (name: string, { dryRun }: { dryRun?: boolean }, command: Command) => {
       await changePolicy(session, command, dryRun === true, (policy) => {
-        policy.links = policy.links.filter((link) => link.name !== name);
+        const rest = policy.links.filter((link) => link.name !== name);
+        if (rest.length === policy.links.length) {
+          throw new SpanwireError("not-found", `remove link: there is no link "${name}"; see: spanwire link list`);
+        }
+        policy.links = rest;
       });
     });
 }

@@ -7,9 +7,11 @@ import { type MeshFile, readMeshFile, writeMeshFile } from "@spanwire/core/polic
 import { LinkPolicySchema } from "@spanwire/proto/record";
 import { Command } from "commander";
 import { parseDocument, stringify } from "yaml";
+import { examples } from "../examples.ts";
 import { EXIT } from "../exit-code.ts";
 import type { FleetClient } from "../fleet.ts";
 import { globalOptions } from "../global-options.ts";
+import { type OutputFormat, renderValue } from "../output/render.ts";
 import { callOptions, type Session } from "../session.ts";
 
 interface FileOptions {
@@ -22,9 +24,9 @@ export function diffCommand(session: Session): Command {
     .requiredOption("-f, --file <file>", "the mesh file, or - for standard input")
     .addHelpText("after", EXAMPLE)
     .action(async ({ file }: FileOptions, command: Command) => {
-      const fleet = await session.fleet(globalOptions(command).context);
-      const { diff } = await compare(session, fleet, await readFileOrInput(file));
-      session.out(diffText(diff));
+      const { context, output } = globalOptions(command);
+      const { diff } = await compare(session, await session.fleet(context), await readFileOrInput(file));
+      session.out(renderDiff(output, diff));
       if (!isEmpty(diff)) session.exitWith(EXIT.differs);
     });
 }
@@ -35,9 +37,10 @@ export function applyCommand(session: Session): Command {
     .requiredOption("-f, --file <file>", "the mesh file, or - for standard input")
     .addHelpText("after", EXAMPLE)
     .action(async ({ file }: FileOptions, command: Command) => {
-      const fleet = await session.fleet(globalOptions(command).context);
+      const { context, output } = globalOptions(command);
+      const fleet = await session.fleet(context);
       const { diff, generations, policyGeneration } = await compare(session, fleet, await readFileOrInput(file));
-      session.out(diffText(diff));
+      session.out(renderDiff(output, diff));
       for (const { id, prefixes, labels } of diff.updates) {
         const expectedGeneration = generations.get(id) ?? 0n;
         const update = { id, prefixes: [...prefixes], labels: { ...labels }, expectedGeneration };
@@ -56,10 +59,18 @@ export function applyCommand(session: Session): Command {
 export function getCommand(session: Session): Command {
   return new Command("get")
     .description("print clusters and links as a mesh file")
+    .addHelpText("after", examples("get > mesh.yaml", "get -o json"))
     .action(async (_options: object, command: Command) => {
-      const fleet = await session.fleet(globalOptions(command).context);
-      const { current } = await readCurrent(session, fleet);
-      session.out(stringify(writeMeshFile(current)));
+      const { context, output } = globalOptions(command);
+      const { current } = await readCurrent(session, await session.fleet(context));
+      const file = writeMeshFile(current);
+      session.out(
+        renderValue(
+          output,
+          () => file,
+          () => stringify(file),
+        ),
+      );
     });
 }
 
@@ -77,12 +88,7 @@ A mesh file:
         right: { clusters: [us] }
         allow:
           - { direction: left-to-right, protocol: tcp, ports: [443] }
-
-Examples:
-  spanwire get > mesh.yaml
-  spanwire diff -f mesh.yaml
-  spanwire apply -f mesh.yaml
-`;
+${examples("get > mesh.yaml", "diff -f mesh.yaml", "apply -f mesh.yaml")}`;
 
 async function compare(session: Session, fleet: FleetClient, text: string) {
   const file = parseMeshFile(text);
@@ -111,12 +117,18 @@ function parseMeshFile(text: string): MeshFile {
 
 async function readFileOrInput(path: string): Promise<string> {
   return readFile(path === "-" ? "/dev/stdin" : path, "utf8").catch((cause: Error) => {
-    throw new SpanwireError("invalid", `mesh file ${path}: ${cause.message}`, { cause });
+    throw new SpanwireError("invalid", `mesh file: ${cause.message}`, { cause });
   });
 }
 
 function isEmpty({ updates, policy }: MeshDiff): boolean {
   return updates.length === 0 && policy === undefined;
+}
+
+function renderDiff(output: OutputFormat, diff: MeshDiff): string {
+  const { updates, pairs, missing, policy } = diff;
+  const values = () => ({ updates, links: pairs, missing, policyChanges: policy !== undefined });
+  return renderValue(output, values, () => diffText(diff));
 }
 
 function diffText(diff: MeshDiff): string {

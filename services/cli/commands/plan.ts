@@ -16,8 +16,9 @@ import { RecordMap } from "@spanwire/core/records/record-map";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { createVerify } from "@spanwire/runtime/crypto/verify";
 import { Command } from "commander";
-import { stringify } from "yaml";
+import { examples } from "../examples.ts";
 import { globalOptions } from "../global-options.ts";
+import { renderValue } from "../output/render.ts";
 import { callOptions, type Session } from "../session.ts";
 
 interface GatewayPlan {
@@ -35,22 +36,14 @@ export function planCommand(session: Session): Command {
     .action(async (gateway: string | undefined, _options: object, command: Command) => {
       const { context, output } = globalOptions(command);
       const plans = planGateways(await readMap(session, context), gateway);
-      if (output === "table") session.out(plans.map(({ text }) => text).join("\n"));
-      else {
-        const values = plans.map(({ text: _, ...plan }) => plan);
-        session.out(output === "json" ? `${JSON.stringify(values, undefined, 2)}\n` : stringify(values));
-      }
+      const values = () => plans.map(({ text: _, ...plan }) => plan);
+      session.out(renderValue(output, values, () => plans.map(({ text }) => text).join("\n")));
     });
 }
 
 const EXAMPLES = `
 What only a gateway knows (its local subnets, private keys, measured MTU) is left out or at its default.
-
-Examples:
-  spanwire plan
-  spanwire plan eu/0 | less
-  diff <(spanwire plan eu/0) <(spanwire plan eu/1)
-`;
+${examples("plan", "plan eu/0 | less", "plan eu -o json")}`;
 
 /** Fetches the map and believes only what verifies: the hub's machine may lie. */
 async function readMap(session: Session, path: string | undefined): Promise<RecordMap> {

@@ -9,22 +9,22 @@ import {
 } from "@spanwire/proto/fleet";
 import { GatewayStateSchema } from "@spanwire/proto/record";
 import { Command } from "commander";
+import { examples } from "../examples.ts";
 import { globalOptions } from "../global-options.ts";
 import { formatAgo } from "../output/ago.ts";
 import { enumName } from "../output/enum-name.ts";
-import { render } from "../output/render.ts";
+import { render, renderNext } from "../output/render.ts";
 import { formatTable } from "../output/table.ts";
 import { callOptions, type Session } from "../session.ts";
 
 /** After this time without a handshake WireGuard refuses the session (REJECT_AFTER_TIME, drivers/net/wireguard/messages.h). */
 const SESSION_LIMIT_MS = 180_000;
-const CLEAR_SCREEN = "\u001b[2J\u001b[H";
 
 export function statusCommand(session: Session): Command {
   return new Command("status")
     .description("show gateways, links and conditions")
     .option("--watch", "show it again whenever it changes")
-    .addHelpText("after", "\nExamples:\n  spanwire status\n  spanwire status --watch\n  spanwire status -o json\n")
+    .addHelpText("after", examples("status", "status --watch", "status -o json"))
     .action(async ({ watch }: { watch?: boolean }, command: Command) => {
       const { context, output } = globalOptions(command);
       const fleet = await session.fleet(context);
@@ -33,12 +33,20 @@ export function statusCommand(session: Session): Command {
         session.out(render(output, GetStatusResponseSchema, found, () => statusText(found.status, session.now())));
         return;
       }
-      const clear = output === "table" ? CLEAR_SCREEN : "";
-      for await (const found of fleet.watchStatus({}, { signal: session.signal })) {
-        const text = render(output, WatchStatusResponseSchema, found, () => statusText(found.status, session.now()));
-        session.out(`${clear}${text}`);
+      for await (const found of untilInterrupted(session, fleet.watchStatus({}, { signal: session.signal }))) {
+        const text = () => statusText(found.status, session.now());
+        session.out(renderNext(output, WatchStatusResponseSchema, found, text));
       }
     });
+}
+
+/** Whoever watches ends it with an interrupt: that is no failure. */
+async function* untilInterrupted<T>({ signal }: Session, stream: AsyncIterable<T>): AsyncGenerator<T> {
+  try {
+    yield* stream;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+  }
 }
 
 function statusText(status: MeshStatus | undefined, nowMs: number): string {

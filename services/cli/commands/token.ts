@@ -7,8 +7,9 @@ import {
   type TokenInfo,
   TokenStateSchema,
 } from "@spanwire/proto/fleet";
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { parseDurationSeconds } from "../duration.ts";
+import { examples } from "../examples.ts";
 import { globalOptions } from "../global-options.ts";
 import { parseOrdinal } from "../ordinal.ts";
 import { formatAgo } from "../output/ago.ts";
@@ -45,29 +46,37 @@ function createCommand(session: Session): Command {
     });
 }
 
-const EXAMPLES = `
-Examples:
-  spanwire token create eu > eu.token
-  spanwire token create eu --ttl 15m --ordinal 0    # eu's gateway 0 has lost its disk
-`;
+const EXAMPLES = examples(
+  "token create eu > eu.token",
+  "token create eu --ttl 15m --ordinal 0    # eu's gateway 0 has lost its disk",
+);
 
 function listCommand(session: Session): Command {
-  return new Command("list").description("list join tokens").action(async (_options: object, command: Command) => {
-    const { context, output } = globalOptions(command);
-    const listed = await (await session.fleet(context)).listTokens({}, callOptions(session));
-    session.out(render(output, ListTokensResponseSchema, listed, () => tokenTable(listed.tokens, session.now())));
-  });
+  return new Command("list")
+    .description("list join tokens, without their secrets")
+    .addHelpText("after", examples("token list", "token list -o json"))
+    .action(async (_options: object, command: Command) => {
+      const { context, output } = globalOptions(command);
+      const listed = await (await session.fleet(context)).listTokens({}, callOptions(session));
+      session.out(render(output, ListTokensResponseSchema, listed, () => tokenTable(listed.tokens, session.now())));
+    });
 }
 
 function revokeCommand(session: Session): Command {
   return new Command("revoke")
     .description("make a join token unusable; who joined with it stays")
-    .argument("<id>", "the token's id, as `token list` shows it")
+    .argument("<id>", "the token's id, as `spanwire token list` shows it", parseTokenId)
+    .addHelpText("after", examples("token revoke k7pd2qvx3mzn5rty"))
     .action(async (id: string, _options: object, command: Command) => {
       const { context, output } = globalOptions(command);
       const revoked = await (await session.fleet(context)).revokeToken({ id }, callOptions(session));
       session.out(render(output, RevokeTokenResponseSchema, revoked, () => `token ${id} revoked\n`));
     });
+}
+
+function parseTokenId(text: string): string {
+  if (/^[a-z0-9]{16}$/.test(text)) return text;
+  throw new InvalidArgumentError("a token's id has 16 letters and digits; see: spanwire token list");
 }
 
 function tokenTable(tokens: readonly TokenInfo[], nowMs: number): string {

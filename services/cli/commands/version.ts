@@ -4,29 +4,39 @@ import { toJson } from "@bufbuild/protobuf";
 import { VERSION } from "@spanwire/core/version";
 import { type GetVersionResponse, GetVersionResponseSchema } from "@spanwire/proto/fleet";
 import { Command } from "commander";
-import { stringify } from "yaml";
+import { examples } from "../examples.ts";
 import { globalOptions } from "../global-options.ts";
+import { renderValue } from "../output/render.ts";
 import { callOptions, type Session } from "../session.ts";
 
 export function versionCommand(session: Session): Command {
   return new Command("version")
     .description("print the version of this program and of the hub")
     .option("--client", "do not ask the hub")
+    .addHelpText("after", examples("version", "version --client -o json"))
     .action(async ({ client }: { client?: boolean }, command: Command) => {
       const { context, output } = globalOptions(command);
       const hub = client === true ? undefined : await askHub(session, context);
-      if (output === "table") {
-        session.out(`spanwire ${VERSION}, node ${process.versions.node}\n`);
-        if (hub) session.out(`hub ${hub.version}, mesh ${hub.meshId}, nats-server ${hub.natsVersion}\n`);
-        return;
-      }
-      const value = {
-        client: VERSION,
-        node: process.versions.node,
-        ...(hub && { hub: toJson(GetVersionResponseSchema, hub) }),
-      };
-      session.out(output === "json" ? `${JSON.stringify(value, undefined, 2)}\n` : stringify(value));
+      session.out(
+        renderValue(
+          output,
+          () => versionsOf(hub),
+          () => versionText(hub),
+        ),
+      );
     });
+}
+
+function versionsOf(hub: GetVersionResponse | undefined): unknown {
+  const client = { client: VERSION, node: process.versions.node };
+  return hub === undefined ? client : { ...client, hub: toJson(GetVersionResponseSchema, hub) };
+}
+
+function versionText(hub: GetVersionResponse | undefined): string {
+  const client = `spanwire ${VERSION}, node ${process.versions.node}\n`;
+  return hub === undefined
+    ? client
+    : `${client}hub ${hub.version}, mesh ${hub.meshId}, nats-server ${hub.natsVersion}\n`;
 }
 
 /** A hub that is away is no failure here: the person asked what they have. */

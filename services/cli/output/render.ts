@@ -12,14 +12,40 @@ export function render<Desc extends DescMessage>(
   message: MessageShape<Desc>,
   table: () => string,
 ): string {
+  return renderValue(format, () => toJson(schema, message), table);
+}
+
+/** The same for what is no message. */
+export function renderValue(format: OutputFormat, value: () => unknown, table: () => string): string {
   switch (format) {
     case "table":
       return table();
     case "json":
-      return `${JSON.stringify(toJson(schema, message), undefined, 2)}\n`;
+      return `${JSON.stringify(value(), undefined, 2)}\n`;
     case "yaml":
-      return stringify(toJson(schema, message));
+      return stringify(value());
     default:
       return format satisfies never;
   }
 }
+
+/** One of many that follow each other: a screen that is drawn anew, a line of JSON, a document of YAML. */
+export function renderNext<Desc extends DescMessage>(
+  format: OutputFormat,
+  schema: Desc,
+  message: MessageShape<Desc>,
+  table: () => string,
+): string {
+  switch (format) {
+    case "table":
+      return `${CLEAR_SCREEN}${table()}`;
+    case "json":
+      return `${JSON.stringify(toJson(schema, message))}\n`;
+    case "yaml":
+      return `---\n${stringify(toJson(schema, message))}`;
+    default:
+      return format satisfies never;
+  }
+}
+
+const CLEAR_SCREEN = "\u001b[2J\u001b[H";
