@@ -7,6 +7,7 @@ import { formatTable } from "@spanwire/cli/output/table";
 import { enterForGood } from "../netns/enter-for-good.ts";
 import { createTopology } from "../netns/topology.ts";
 import { type Dataplane, DemoMesh } from "./demo-mesh.ts";
+import { howToLookAround, KEPT } from "./kept.ts";
 import { type Findings, SITES, tellStory } from "./story.ts";
 
 const { values } = parseArgs({
@@ -36,7 +37,11 @@ let held = true;
 const directory = await mkdtemp(join(tmpdir(), "spanwire-demo-"));
 {
   await using world = new AsyncDisposableStack();
-  const topology = await createTopology({ sites: [...SITES], machines: ["hub"] });
+  const topology = await createTopology({
+    sites: [...SITES],
+    machines: ["hub"],
+    ...(values.keep ? { kept: KEPT } : {}),
+  });
   if (!values.keep) world.use(topology);
   const hub = topology.machine("hub");
   // From here on this process is the operator's laptop beside the hub: its connections come from there.
@@ -54,7 +59,7 @@ const directory = await mkdtemp(join(tmpdir(), "spanwire-demo-"));
     rows.push({ step: name, seconds, found });
     if (!held) break;
   }
-  if (values.keep) process.stdout.write(howToLookAround(directory, hub.namespace.name));
+  if (values.keep) process.stdout.write(howToLookAround(directory));
 }
 if (held && !values.keep) await rm(directory, { recursive: true, force: true });
 else process.stdout.write(`logs and state: ${directory}\n`);
@@ -70,13 +75,3 @@ if (values.json) {
   process.stdout.write(`${JSON.stringify({ dataplane, kernel: release(), ...findings, seconds })}\n`);
 }
 process.exit(held ? 0 : 1);
-
-function howToLookAround(state: string, hubNamespace: string): string {
-  return `
-It goes on running. Look around:
-  ip netns list
-  ip netns exec ${hubNamespace} services/cli/bin/spanwire --context ${state}/hub/context.json status --watch
-  ip netns exec ${hubNamespace.replace(/hub$/, "eu0")} wg show
-  ip netns exec ${hubNamespace.replace(/hub$/, "eu0")} ip route show table 5180
-`;
-}

@@ -23,6 +23,8 @@ export interface TopologySpec {
   readonly sites: readonly SiteSpec[];
   /** Further machines on the underlay, such as the hub's. */
   readonly machines?: readonly string[];
+  /** Its namespaces are called NAME-eu0 and so on, and stay until they are deleted by name, also when this process ends. */
+  readonly kept?: string;
 }
 
 export interface DualAddress {
@@ -75,7 +77,7 @@ const INTERNET: DualAddress = { ipv4: "192.0.2.254", ipv6: "2001:db8::fffe" };
 /** Builds the topology; disposing of it deletes every namespace, and with them all that was made inside. */
 export async function createTopology(spec: TopologySpec): Promise<Topology> {
   await deleteAbandoned();
-  const prefix = `sw${process.pid}x${randomBytes(2).toString("hex")}-`;
+  const prefix = `${spec.kept ?? `sw${process.pid}x${randomBytes(2).toString("hex")}`}-`;
   const opened = new Map<string, ReturnType<typeof openNamespace>>();
   const sites = new Map<string, Site>();
   const machines = new Map<string, Machine>();
