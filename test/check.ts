@@ -14,6 +14,7 @@ const AGAINST_RELEASE = [
 ];
 const image = join(writeInclude(), "current.binpb");
 
+const started = performance.now();
 const { failed } = await runSteps([
   { name: "format and lint", command: ["biome", "ci", "--colors=off", "."], cwd: root },
   { name: "contract: lint", command: ["buf", "lint"], cwd: proto },
@@ -24,5 +25,6 @@ const { failed } = await runSteps([
   { name: "types", command: ["tsc", "--noEmit"], cwd: root },
   { name: "unit tests", command: ["vitest", "run", "--project", "unit", "--reporter", "dot"], cwd: root },
 ]);
-if (failed.length > 0) process.stderr.write(`check failed: ${failed.join(", ")}\n`);
+const seconds = ((performance.now() - started) / 1000).toFixed(1);
+process.stdout.write(failed.length > 0 ? `check failed: ${failed.join(", ")}\n` : `check: ok in ${seconds} s\n`);
 process.exitCode = failed.length > 0 ? 1 : 0;

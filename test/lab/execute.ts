@@ -12,7 +12,7 @@ export interface ExecuteOptions {
 }
 
 export interface Executed {
-  /** 127 when the program does not exist, 128 + n when signal n ended it. */
+  /** 127 when the program does not exist or may not be run, 128 + n when signal n ended it. */
   readonly status: number;
   readonly stdout: string;
   readonly stderr: string;
@@ -39,7 +39,9 @@ export async function execute(argv: readonly string[], options: ExecuteOptions =
   child.stdin.end(options.input ?? "");
 
   const status = await new Promise<number>((resolve, reject) => {
-    child.on("error", (error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? resolve(NOT_FOUND) : reject(error)));
+    child.on("error", (error: NodeJS.ErrnoException) =>
+      error.code === "ENOENT" || error.code === "EACCES" ? resolve(NOT_FOUND) : reject(error),
+    );
     child.on("close", (code) => resolve(code ?? KILLED));
   });
   return { status, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() };
