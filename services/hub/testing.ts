@@ -9,6 +9,7 @@ import { proofSigningInput } from "@spanwire/core/records/signing-input";
 import { FleetService } from "@spanwire/proto/fleet";
 import { ClusterKind } from "@spanwire/proto/record";
 import { RegistrationSchema, RegistrationService, RenewalSchema } from "@spanwire/proto/registration";
+import { encodeEd25519Request } from "@spanwire/runtime/crypto/certificate-request";
 import { createNkeyPair, type NkeyPair } from "@spanwire/runtime/crypto/nkey";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { createSigner, generateSigningKey, type LocalSigner } from "@spanwire/runtime/crypto/signing-key";
@@ -103,6 +104,7 @@ export interface Wish {
   readonly prefixes?: string[];
   readonly labels?: Record<string, string>;
   readonly ordinal?: number;
+  readonly certificateRequest?: Uint8Array<ArrayBuffer>;
 }
 
 export interface TestGateway {
@@ -135,7 +137,8 @@ export function createTestGateway(): TestGateway {
   }
   async function asMember(token: JoinToken, ordinal: number, method: "Renew" | "Leave") {
     const client = await openRegistration(token);
-    const body = toBinary(RenewalSchema, create(RenewalSchema, { clusterId: token.clusterId, ordinal }));
+    const wanted = { clusterId: token.clusterId, ordinal, certificateRequest: await encodeEd25519Request(signer) };
+    const body = toBinary(RenewalSchema, create(RenewalSchema, wanted));
     return { client, call: await prove(client, method, body) };
   }
   return {
@@ -145,7 +148,8 @@ export function createTestGateway(): TestGateway {
     prove,
     async register(token, wish = {}) {
       using client = await openRegistration(token);
-      return await client.register(await prove(client, "Register", encodeWish(token, nkey, wish)), CALL);
+      const whole = { certificateRequest: await encodeEd25519Request(signer), ...wish };
+      return await client.register(await prove(client, "Register", encodeWish(token, nkey, whole)), CALL);
     },
     async renew(token, ordinal = 0) {
       const { client, call } = await asMember(token, ordinal, "Renew");

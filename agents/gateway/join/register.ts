@@ -5,6 +5,7 @@ import type { JoinToken } from "@spanwire/core/identity/join-token";
 import { equalBytes } from "@spanwire/core/records/digest";
 import type { ClusterKind } from "@spanwire/proto/record";
 import { RegistrationSchema, RegistrationService } from "@spanwire/proto/registration";
+import { encodeEd25519Request } from "@spanwire/runtime/crypto/certificate-request";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { openChannel } from "@spanwire/runtime/grpc/channel";
 import { createClient } from "@spanwire/runtime/grpc/client";
@@ -44,7 +45,7 @@ export async function register({ token, identity, wish, nowMs, signal }: Registe
   using channel = openChannel({ address: hubAddress, tls: { caPem } });
   const client = createClient(RegistrationService, channel);
   const options = { timeoutMs: TIMEOUT_MS, signal };
-  const body = encodeRegistration(token, identity, wish);
+  const body = await encodeRegistration(token, identity, wish);
   const request = await prove(client, "Register", body, { ...options, signer: identity.signer });
   const membership = toMembership(await client.register(request, options), {
     clusterId,
@@ -59,7 +60,11 @@ export async function register({ token, identity, wish, nowMs, signal }: Registe
 }
 
 /** The same bytes for the same wish, so that a retry is the same request. */
-function encodeRegistration(token: JoinToken, { nkey }: GatewayIdentity, wish: Wish): Uint8Array {
+async function encodeRegistration(
+  token: JoinToken,
+  { nkey, signer }: GatewayIdentity,
+  wish: Wish,
+): Promise<Uint8Array> {
   const { kind, ordinal } = wish;
   const labels = Object.fromEntries(Object.entries(wish.labels).sort(([a], [b]) => (a < b ? -1 : 1)));
   return toBinary(
@@ -72,6 +77,7 @@ function encodeRegistration(token: JoinToken, { nkey }: GatewayIdentity, wish: W
       labels,
       ...(ordinal === undefined ? {} : { ordinal }),
       nkey: nkey.publicKey,
+      certificateRequest: await encodeEd25519Request(signer),
     }),
   );
 }

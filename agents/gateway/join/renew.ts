@@ -4,6 +4,7 @@ import { SpanwireError } from "@spanwire/core/errors";
 import type { Signer } from "@spanwire/core/records/crypto";
 import { equalBytes } from "@spanwire/core/records/digest";
 import { RegistrationService, RenewalSchema } from "@spanwire/proto/registration";
+import { encodeEd25519Request } from "@spanwire/runtime/crypto/certificate-request";
 import { openChannel } from "@spanwire/runtime/grpc/channel";
 import { createClient, type ServiceClient } from "@spanwire/runtime/grpc/client";
 import type { Membership } from "./membership.ts";
@@ -48,13 +49,14 @@ function openHub({ hubAddress, credentials }: Membership) {
 }
 
 /** The body of Leave is that of Renew; the method's name is part of the proof. */
-function proveRenewal(
+async function proveRenewal(
   client: ServiceClient<typeof RegistrationService>,
   method: "Renew" | "Leave",
   options: CallOptions,
 ): Promise<ProvenRequest> {
   const { clusterId, ordinal } = options.membership;
-  const body = toBinary(RenewalSchema, create(RenewalSchema, { clusterId, ordinal }));
+  const certificateRequest = await encodeEd25519Request(options.signer);
+  const body = toBinary(RenewalSchema, create(RenewalSchema, { clusterId, ordinal, certificateRequest }));
   return prove(client, method, body, { ...callOptions(options), signer: options.signer });
 }
 

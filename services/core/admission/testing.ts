@@ -117,6 +117,7 @@ export function testJoin(clusterId: string, join: TestJoin): JoinRequest {
       prefixes: [...prefixes],
       labels: { ...labels },
       nkey,
+      certificateRequest: new Uint8Array(),
       ...(ordinal !== undefined && { ordinal }),
     },
     identityKey: new Uint8Array(32).fill(identity),

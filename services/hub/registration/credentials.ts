@@ -3,7 +3,7 @@ import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { GatewayRef } from "@spanwire/core/subjects";
 import type { CredentialsSchema, MapStateSchema } from "@spanwire/proto/registration";
-import { type CertificateAuthority, GATEWAY_LIFETIME_MS } from "../authority/ca.ts";
+import { type CertificateAuthority, GATEWAY_LIFETIME_MS, type GatewayKey } from "../authority/ca.ts";
 import type { HubMap } from "../state/mesh-view.ts";
 import type { GatewayUsers } from "./gateway-users.ts";
 
@@ -17,7 +17,7 @@ export interface CredentialOptions {
   readonly nats: { readonly urls: readonly string[]; readonly caPem: string };
 }
 
-export type GatewayIdentity = GatewayRef & { readonly identityKey: Uint8Array; readonly nkey: string };
+export type GatewayIdentity = GatewayRef & GatewayKey & { readonly nkey: string };
 
 export async function issueCredentials(
   { meshId, ca, users, authorityKey, nats }: CredentialOptions,

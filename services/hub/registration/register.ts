@@ -25,7 +25,7 @@ export async function register(
   const nowMs = clock.now();
   const { identityKey, bodySha256: requestSha256 } = checkProof("Register", request, { ...options, nowMs });
   const registration = decodeBody(RegistrationSchema, request.body, validate);
-  const { clusterId, nkey, ordinal, token: shown } = registration;
+  const { clusterId, nkey, ordinal, certificateRequest, token: shown } = registration;
   requireUserNkey(nkey);
 
   const { id = "", secret = new Uint8Array() } = shown ?? {};
@@ -54,7 +54,7 @@ export async function register(
     return { value, write: { admission: value.admission, order: value.clusterOrder } };
   }, signal);
 
-  const gateway = { clusterId, ordinal: admitted.ordinal, identityKey, nkey };
+  const gateway = { clusterId, ordinal: admitted.ordinal, identityKey, certificateRequest, nkey };
   return {
     ordinal: admitted.ordinal,
     incarnation: admitted.gatewayIncarnation,

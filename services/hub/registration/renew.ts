@@ -20,14 +20,15 @@ export async function renew(
   const { clock, map, users, validate, limitCluster } = options;
   const nowMs = clock.now();
   const { identityKey } = checkProof("Renew", request, { ...options, nowMs });
-  const { clusterId, ordinal } = decodeBody(RenewalSchema, request.body, validate);
+  const { clusterId, ordinal, certificateRequest } = decodeBody(RenewalSchema, request.body, validate);
 
   let read = await readGateway(options, { clusterId, ordinal, identityKey }, signal);
   limitCluster(clusterId, nowMs);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const { nkey } = read.gateway;
     if (await users.isBanned(nkey)) throw refusal("NKEY_REVOKED", `gateway ${clusterId}.${ordinal} was revoked`);
-    const credentials = await issueCredentials(options, { clusterId, ordinal, identityKey, nkey }, nowMs);
+    const gateway = { clusterId, ordinal, identityKey, certificateRequest, nkey };
+    const credentials = await issueCredentials(options, gateway, nowMs);
     // A revocation that was written meanwhile wins: what we made then never leaves this process.
     const again = await readGateway(options, { clusterId, ordinal, identityKey }, signal);
     if (again.revision === read.revision) return { credentials, mapState: describeMapState(map) };
