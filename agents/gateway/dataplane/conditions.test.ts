@@ -14,6 +14,7 @@ const NOTHING: HostFacts = {
   unusable: new Map(),
   failures: [],
   unresolved: [],
+  foreignDrop: undefined,
   sysctls: [],
 };
 
@@ -73,6 +74,27 @@ test.each<Case>([
     facts: { unresolved: ["gw.example"] },
     want: [
       "EndpointUnresolved | endpoint gw.example | gw.example has no address that may be used: ask its site, or see to this host's name server",
+    ],
+  },
+  {
+    name: "other programs' chains that drop",
+    facts: {
+      foreignDrop: {
+        chains: [
+          { name: "inet firewalld filter_FORWARD", policy: "accept", version: "1" },
+          { name: "ip filter FORWARD", policy: "drop", version: "1" },
+        ],
+      },
+    },
+    want: [
+      "HostFirewallDrops | firewall inet firewalld filter_FORWARD, ip filter FORWARD | forwarded packets of the mesh are dropped on this host by another program's rules: let sw-* pass, in both directions, in inet firewalld filter_FORWARD, ip filter FORWARD (policy drop)",
+    ],
+  },
+  {
+    name: "somebody who drops, and is not nft",
+    facts: { foreignDrop: { chains: [] } },
+    want: [
+      "HostFirewallDrops | firewall | forwarded packets of the mesh are dropped on this host by another program's rules, and none of nft's can: look at \"iptables-legacy -S FORWARD\" and BPF programs",
     ],
   },
   {

@@ -1,8 +1,10 @@
 /** @module What an operator should know of this host: seen by observing it and by what it refused. Pure. */
 import type { Condition } from "@spanwire/core/desired/condition";
+import { LANE_PREFIX } from "@spanwire/core/desired/lane";
 import { describeFinding, type SysctlFinding } from "../kernel/capability.ts";
 import { describeChange, describeRoute } from "../kernel/describe.ts";
 import type { Failure } from "./apply.ts";
+import type { ForeignDrop } from "./forward-watch.ts";
 import type { Observed } from "./observe.ts";
 import type { Unusable } from "./usable.ts";
 
@@ -19,6 +21,8 @@ export type HostConditionType =
   | "RpFilterStrict"
   /** Somebody put a route into our table that we would never make: it is left alone. */
   | "ForeignRoute"
+  /** Another program's rules drop packets between the lanes and our networks. */
+  | "HostFirewallDrops"
   /** What only a sysctl can set, and is not set. */
   | "SysctlNotSet"
   /** A name in a remote gateway's statement has no address. */
@@ -34,15 +38,17 @@ export interface HostFacts {
   readonly unusable: ReadonlyMap<string, Unusable>;
   readonly failures: readonly Failure[];
   readonly unresolved: readonly string[];
+  readonly foreignDrop: ForeignDrop | undefined;
   readonly sysctls: readonly SysctlFinding[];
 }
 
 /** Lists them sorted by type and subject; equal facts give equal lists. */
 export function hostConditions(facts: HostFacts): readonly HostCondition[] {
-  const { observed, unusable, failures, unresolved, sysctls } = facts;
+  const { observed, unusable, failures, unresolved, foreignDrop, sysctls } = facts;
   const conditions = [
     ...[...unusable].map(([device, why]) => deviceCondition(device, why)),
     ...foreignRoutes(observed),
+    ...(foreignDrop === undefined ? [] : [hostFirewallDrops(foreignDrop)]),
     ...unresolved.map((host): HostCondition => {
       const message = `${host} has no address that may be used: ask its site, or see to this host's name server`;
       return { type: "EndpointUnresolved", subject: `endpoint ${host}`, message };
@@ -75,6 +81,17 @@ function foreignRoutes({ network }: Observed): HostCondition[] {
       subject: `route ${route.destination}`,
       message: `"${describeRoute(route)}" is none of ours: it may divert packets (the firewall drops them); remove it`,
     }));
+}
+
+function hostFirewallDrops({ chains }: ForeignDrop): HostCondition {
+  const dropped = "forwarded packets of the mesh are dropped on this host by another program's rules";
+  if (chains.length === 0) {
+    const message = `${dropped}, and none of nft's can: look at "iptables-legacy -S FORWARD" and BPF programs`;
+    return { type: "HostFirewallDrops", subject: "firewall", message };
+  }
+  const names = chains.map(({ name, policy }) => (policy === "drop" ? `${name} (policy drop)` : name)).join(", ");
+  const message = `${dropped}: let ${LANE_PREFIX}* pass, in both directions, in ${names}`;
+  return { type: "HostFirewallDrops", subject: `firewall ${chains.map(({ name }) => name).join(", ")}`, message };
 }
 
 /** One condition for each way in which the kernel refused, however many changes it refused so. */

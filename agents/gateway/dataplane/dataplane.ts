@@ -6,6 +6,7 @@ import { classifyFailure, type Failure } from "@spanwire/runtime/loop/classify-f
 import { type Loop, startLoop } from "@spanwire/runtime/loop/loop";
 import type { Kernel } from "../kernel/port.ts";
 import { Endpoints } from "./endpoints.ts";
+import { type ForeignDrop, ForwardWatch } from "./forward-watch.ts";
 import { type FullOutcome, type Outcome, Reconciler } from "./reconcile.ts";
 import type { Resolve } from "./resolve-endpoint.ts";
 
@@ -27,7 +28,11 @@ export interface DataplaneOptions {
 }
 
 /** `version` is that of the newest wish which the outcome takes in. */
-export type Reported = (Outcome | FullOutcome) & { readonly version: number };
+export type Reported = (Outcome | Looked) & { readonly version: number };
+
+export interface Looked extends FullOutcome {
+  readonly foreignDrop: ForeignDrop | undefined;
+}
 
 const EVERY_MS = 5_000;
 /** After a change that the kernel refused. */
@@ -40,6 +45,7 @@ const VERIFY_MS = 400;
 export class Dataplane {
   readonly #options: DataplaneOptions;
   readonly #reconciler: Reconciler;
+  readonly #forwardWatch: ForwardWatch;
   readonly #ended = new AbortController();
   readonly #signal: AbortSignal;
   #loop: Loop | undefined;
@@ -57,6 +63,7 @@ export class Dataplane {
     this.#options = options;
     const { kernel, resolve, clock } = options;
     this.#reconciler = new Reconciler(kernel, new Endpoints({ resolve, clock, onResolved: () => this.look() }));
+    this.#forwardWatch = new ForwardWatch({ firewall: kernel.firewall, clock });
     this.#signal = AbortSignal.any([options.signal, this.#ended.signal]);
   }
 
@@ -108,6 +115,7 @@ export class Dataplane {
     }
     this.#mustLook = true; // also if what follows throws
     await this.#options.beforeLook?.();
+    const foreignDrop = await this.#forwardWatch.look();
     let version = this.#version;
     const read = (): Desired => {
       this.#mustLook = false;
@@ -116,7 +124,7 @@ export class Dataplane {
       return this.#wish ?? wish;
     };
     const outcome = await this.#reconciler.full(read, this.#signal);
-    this.#report({ ...outcome, version });
+    this.#report({ ...outcome, foreignDrop, version });
   }
 
   #takeChanged(): ReadonlySet<string> {

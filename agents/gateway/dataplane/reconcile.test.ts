@@ -11,7 +11,7 @@ import { EU, PLANT, testGateway, US, wishOf } from "./testing.ts";
 const MESH = { clusters: [EU, US] };
 
 const conditionsOf = (outcome: FullOutcome) =>
-  hostConditions({ ...outcome, sysctls: [] }).map(({ type, message }) => `${type}: ${message}`);
+  hostConditions({ ...outcome, foreignDrop: undefined, sysctls: [] }).map(({ type, message }) => `${type}: ${message}`);
 
 test("an agent that starts again adopts what is there: not one write", async () => {
   const kernel = new FakeKernel();

@@ -3,6 +3,7 @@ import { release } from "node:os";
 import { kernelFeatures } from "./features.ts";
 import { runHere, runInNamespace } from "./namespace.ts";
 import { type NetlinkConnection, openConnection, throwFailure } from "./netlink/connection.ts";
+import { getCounter, readPackets } from "./netlink/counter-messages.ts";
 import { getGeneration, readGeneration } from "./netlink/generation-message.ts";
 import { createNetlinkNetwork } from "./netlink/network.ts";
 import { PROTOCOL } from "./netlink/socket.ts";
@@ -49,7 +50,11 @@ export function openKernel({ dataplane, ownership = DEFAULT_OWNERSHIP, netns }: 
           hasRemovalFlag: features.allowedIpRemoval,
         })
       : createUapiWireGuard({ wireguardGoPath: dataplane.wireguardGoPath, network, run });
-  const firewall = createNftFirewall({ readGeneration: () => readRulesetGeneration(netfilter), run });
+  const firewall = createNftFirewall({
+    readGeneration: () => readRulesetGeneration(netfilter),
+    readCounter: (name) => readCounter(netfilter, name),
+    run,
+  });
 
   const sockets = opened.move();
   return { features, wireguard, network, firewall, [Symbol.asyncDispose]: async () => sockets.dispose() };
@@ -62,4 +67,13 @@ async function readRulesetGeneration(netfilter: NetlinkConnection): Promise<numb
   });
   throwFailure("read the number of the nft ruleset", failure);
   return generation;
+}
+
+async function readCounter(netfilter: NetlinkConnection, name: string): Promise<number | undefined> {
+  let packets: number | undefined;
+  const failure = await netfilter.request(getCounter(TABLE.table, name), (message, buffer) => {
+    packets ??= readPackets(message, buffer);
+  });
+  if (failure?.errno !== "ENOENT") throwFailure(`read counter ${name}`, failure);
+  return packets;
 }

@@ -116,6 +116,10 @@ export interface FirewallPort {
   observe(): Promise<ObservedFirewall>;
   /** Reads the named counters of our table; empty when it is absent. */
   counters(): Promise<ReadonlyMap<string, Counter>>;
+  /** Reads what became of forwarded packets; undefined when our table is absent. Starts no process: it is read often. */
+  forwarded(): Promise<Forwarded | undefined>;
+  /** Lists other programs' chains that see forwarded packets and can drop them, sorted by name. Writes nothing. */
+  foreignChains(): Promise<readonly ForeignChain[]>;
   apply(change: FirewallChange): Promise<void>;
 }
 
@@ -129,4 +133,25 @@ export type ObservedFirewall =
 export interface Counter {
   readonly packets: number;
   readonly bytes: number;
+}
+
+/**
+ * Packets with a remote source or destination since the table was made. Those that entered and were neither denied by us
+ * nor passed were dropped by somebody else's rules, those of iptables-legacy and BPF included.
+ */
+export interface Forwarded {
+  /** Before any rule of anybody. */
+  readonly entered: number;
+  /** By our own link policy. */
+  readonly denied: number;
+  /** After every rule of everybody. */
+  readonly passed: number;
+}
+
+export interface ForeignChain {
+  /** As nft names it: "ip filter FORWARD". */
+  readonly name: string;
+  readonly policy: "accept" | "drop";
+  /** Another one whenever a rule of its table is another. */
+  readonly version: string;
 }

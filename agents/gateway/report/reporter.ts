@@ -11,8 +11,7 @@ import type { Clock, Random } from "@spanwire/core/time";
 import { type GatewayStatus, GatewayStatusSchema } from "@spanwire/proto/agent";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { type HostCondition, hostConditions } from "../dataplane/conditions.ts";
-import type { Reported } from "../dataplane/dataplane.ts";
-import type { FullOutcome } from "../dataplane/reconcile.ts";
+import type { Looked, Reported } from "../dataplane/dataplane.ts";
 import type { SysctlFinding } from "../kernel/capability.ts";
 import { describeChange } from "../kernel/describe.ts";
 import type { Kernel } from "../kernel/port.ts";
@@ -66,7 +65,7 @@ export class Reporter {
   readonly #acknowledger: Acknowledger;
   readonly #status: StatusReports;
   /** Of the last look; what else it saw is 2 kB for each peer. */
-  #devices: FullOutcome["observed"]["devices"] | undefined;
+  #devices: Looked["observed"]["devices"] | undefined;
   #hostConditions: readonly HostCondition[] = [];
   /** Tunnels that had a handshake when we last looked. */
   #established = 0;
@@ -157,7 +156,7 @@ export class Reporter {
     if (upTo !== undefined) void this.#acknowledge(upTo);
   }
 
-  #onLook(look: FullOutcome): void {
+  #onLook(look: Looked): void {
     this.#devices = look.observed.devices;
     const conditions = hostConditions({ ...look, sysctls: this.#options.settings.sysctls });
     const established = countEstablished(look.observed.devices);

@@ -53,6 +53,18 @@ export const firewallContract: readonly ContractCase[] = [
     },
   },
   {
+    name: "counts what is forwarded from the moment that it is there, and finds no other firewall on a fresh kernel",
+    run: async ({ firewall }) => {
+      deepStrictEqual(await firewall.forwarded(), undefined);
+      deepStrictEqual(await firewall.foreignChains(), []);
+      await firewall.apply({ kind: "replace-firewall", firewall: FULL });
+      deepStrictEqual(await firewall.forwarded(), { entered: 0, denied: 0, passed: 0 });
+      deepStrictEqual(await firewall.foreignChains(), []);
+      await firewall.apply({ kind: "remove-firewall" });
+      deepStrictEqual(await firewall.forwarded(), undefined);
+    },
+  },
+  {
     name: "equal models have equal digests and others do not",
     run: async () => {
       deepStrictEqual(firewallDigest(FULL), firewallDigest(structuredClone(FULL)));

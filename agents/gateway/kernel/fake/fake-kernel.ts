@@ -4,10 +4,19 @@ import { type Change, isFirewallChange, isWireGuardChange } from "../change.ts";
 import { type KernelFeatures, kernelFeatures } from "../features.ts";
 import { kernelError } from "../kernel-error.ts";
 import { firewallDigest } from "../nft/digest.ts";
-import type { FirewallPort, HostNetwork, Kernel, NetworkPort, ObservedFirewall, WireGuardPort } from "../port.ts";
+import type {
+  FirewallPort,
+  ForeignChain,
+  Forwarded,
+  HostNetwork,
+  Kernel,
+  NetworkPort,
+  ObservedFirewall,
+  WireGuardPort,
+} from "../port.ts";
 import { applyNetworkChange, observeNetwork, ownPart } from "./network.ts";
 import { printState } from "./print.ts";
-import { emptyState, type FakePeer, type FakeState } from "./state.ts";
+import { emptyState, type FakePeer, type FakeState, NOTHING_FORWARDED } from "./state.ts";
 import { applyWireGuardChange, observeDevice } from "./wireguard.ts";
 
 export class FakeKernel implements Kernel {
@@ -39,6 +48,8 @@ export class FakeKernel implements Kernel {
     this.firewall = {
       observe: async () => this.#observeFirewall(),
       counters: async () => new Map(state.counters),
+      forwarded: async () => (state.firewall === undefined ? undefined : state.forwarded),
+      foreignChains: async () => state.foreignChains,
       apply,
     };
   }
@@ -73,6 +84,17 @@ export class FakeKernel implements Kernel {
 
   setCounter(name: string, packets: number, bytes: number): void {
     this.#state.counters.set(name, { packets, bytes });
+  }
+
+  /** What packets have met with on the forward hook. */
+  setForwarded(forwarded: Forwarded): void {
+    this.#state.forwarded = forwarded;
+  }
+
+  /** Another program loads its firewall. */
+  setForeignChains(chains: readonly ForeignChain[]): void {
+    this.#state.foreignChains = chains;
+    this.#notify();
   }
 
   /** Everything it holds, sorted, in the words of `ip`, `wg` and `nft`. */
@@ -143,5 +165,6 @@ function perform(state: FakeState, change: Change): void {
   else {
     state.firewall = undefined;
     state.counters.clear();
+    state.forwarded = NOTHING_FORWARDED;
   }
 }

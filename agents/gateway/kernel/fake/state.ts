@@ -1,7 +1,7 @@
 /** @module What the fake kernel holds: one mutable record, shared by its three ports as the real tables are. */
 import type { Address, DeviceSettings, Firewall, Nexthop, Route, Rule } from "@spanwire/core/desired/state";
 import type { Secret } from "@spanwire/core/identity/secret";
-import type { Counter, HostNetwork, ObservedRoute } from "../port.ts";
+import type { Counter, ForeignChain, Forwarded, HostNetwork, ObservedRoute } from "../port.ts";
 
 export interface FakeState {
   readonly links: Map<string, FakeLink>;
@@ -13,6 +13,8 @@ export interface FakeState {
   /** A model, what somebody made of it by hand, or undefined. */
   firewall: Firewall | { readonly altered: string } | undefined;
   readonly counters: Map<string, Counter>;
+  forwarded: Forwarded;
+  foreignChains: readonly ForeignChain[];
   host: HostNetwork;
 }
 
@@ -45,6 +47,8 @@ export interface FakePeer {
   readonly allowedIps: Set<string>;
 }
 
+export const NOTHING_FORWARDED: Forwarded = { entered: 0, denied: 0, passed: 0 };
+
 const EMPTY_HOST: HostNetwork = { addresses: [], connected: [], routed: [], devices: [], ipv6Forwarding: true };
 
 export function emptyState(): FakeState {
@@ -56,6 +60,8 @@ export function emptyState(): FakeState {
     rules: [],
     firewall: undefined,
     counters: new Map(),
+    forwarded: NOTHING_FORWARDED,
+    foreignChains: [],
     host: EMPTY_HOST,
   };
 }

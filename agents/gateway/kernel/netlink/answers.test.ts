@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { readAddress } from "./address-messages.ts";
+import { readPackets } from "./counter-messages.ts";
 import { readFailure } from "./failure.ts";
 import { readLink } from "./link-messages.ts";
 import { type Message, messagesIn } from "./message.ts";
@@ -109,6 +110,10 @@ test("rules: ours, and none of the kernel's own", () => {
   const rule = { priority: 5180, notFwmark: { mark: 0x1000, mask: 0x1000 }, table: 5180 };
   expect(read("ip rule show", readRule)).toEqual([{ family: "ipv4", ...rule }]);
   expect(read("ip -6 rule show", readRule)).toEqual([{ family: "ipv6", ...rule }]);
+});
+
+test("the packets of a counter", () => {
+  expect(read("nft list counter inet spanwire denied", readPackets)).toEqual([5]);
 });
 
 test.each([

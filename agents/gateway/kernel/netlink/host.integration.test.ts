@@ -39,24 +39,24 @@ test("tells connected networks from those behind a router, and which devices for
   expect(ipv6Forwarding).toBe(false);
 });
 
-test.each([{ sysctl: FORWARDING }, { sysctl: IPV6_FORWARDING }])(
-  "wakes the watcher when somebody sets $sysctl, with nothing else changed",
-  async ({ sysctl }) => {
-    await using namespace = await createHost();
-    await using kernel = openKernel({ dataplane: { kind: "kernel" }, netns: namespace.path });
-    const forwards = async () => {
-      const { devices, ipv6Forwarding } = await kernel.network.host();
-      return sysctl === FORWARDING ? devices.find(({ name }) => name === "lan")?.forwarding : ipv6Forwarding;
-    };
-    const stop = new AbortController();
-    const events = kernel.network.watch(stop.signal)[Symbol.asyncIterator]();
-    await events.next(); // the first comes at once
-    for (const value of [1, 0]) {
-      const woken = events.next();
-      await namespace.exec("sysctl", "-qw", `${sysctl}=${value}`);
-      // Without this event nothing would ever come: the test's own time ends it.
-      while (!((await woken).done === false && (await forwards()) === (value === 1))) await events.next();
-    }
-    stop.abort();
-  },
-);
+test.each([
+  { sysctl: FORWARDING },
+  { sysctl: IPV6_FORWARDING },
+])("wakes the watcher when somebody sets $sysctl, with nothing else changed", async ({ sysctl }) => {
+  await using namespace = await createHost();
+  await using kernel = openKernel({ dataplane: { kind: "kernel" }, netns: namespace.path });
+  const forwards = async () => {
+    const { devices, ipv6Forwarding } = await kernel.network.host();
+    return sysctl === FORWARDING ? devices.find(({ name }) => name === "lan")?.forwarding : ipv6Forwarding;
+  };
+  const stop = new AbortController();
+  const events = kernel.network.watch(stop.signal)[Symbol.asyncIterator]();
+  await events.next(); // the first comes at once
+  for (const value of [1, 0]) {
+    const woken = events.next();
+    await namespace.exec("sysctl", "-qw", `${sysctl}=${value}`);
+    // Without this event nothing would ever come: the test's own time ends it.
+    while (!((await woken).done === false && (await forwards()) === (value === 1))) await events.next();
+  }
+  stop.abort();
+});

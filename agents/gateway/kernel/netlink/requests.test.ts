@@ -1,7 +1,8 @@
 import { Secret } from "@spanwire/core/identity/secret";
 import { expect, test } from "vitest";
 import { addAddress, removeAddress } from "./address-messages.ts";
-import type { AttributeWriter } from "./attributes.ts";
+import { type AttributeWriter, forEachAttribute } from "./attributes.ts";
+import { getCounter } from "./counter-messages.ts";
 import { addLink } from "./link-messages.ts";
 import { endMessage } from "./message.ts";
 import { getIpv6Forwarding } from "./netconf-messages.ts";
@@ -162,6 +163,22 @@ test("adds allowed IPs as wg does, but for the flag that would empty the list fi
   const updateOnly = "0800030004000000";
   const expected = withoutSequence(theirs).toString("hex").replace(replaceAllowedIps, updateOnly);
   expect(withoutSequence(ours).toString("hex")).toBe(expected);
+});
+
+test("asks for a counter as nft does when it resets one, but for the verb and an empty attribute", () => {
+  const [theirs = Buffer.alloc(0)] = recorded("requests.txt", "nft reset counter inet spanwire denied");
+  const parts = (message: Buffer) => {
+    const attributes: string[] = [];
+    // nft leaves in the padding what was there.
+    forEachAttribute(message, 20, message.length, (type, start, end) => {
+      attributes.push(`${type} ${message.toString("hex", start, end)}`);
+    });
+    return { verb: message.readUInt16LE(4), header: message.toString("hex", 16, 20), attributes };
+  };
+  const ours = parts(endMessage(getCounter("spanwire", "denied"), 1));
+  const emptyData = "4 ";
+  const asReset = { ...ours, verb: ours.verb + 2, attributes: [...ours.attributes, emptyData] }; // NFT_MSG_GETOBJ_RESET
+  expect(asReset).toEqual(parts(theirs));
 });
 
 function only(change: Parameters<typeof encodeDeviceChange>[1]): AttributeWriter {

@@ -1,5 +1,5 @@
 import type { Firewall, ForwardRule } from "@spanwire/core/desired/state";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createTestNamespace, type TestNamespace } from "../contract/namespace.ts";
 import { openKernel } from "../open-kernel.ts";
 import type { FirewallPort } from "../port.ts";
@@ -164,6 +164,8 @@ test("counters go on counting when the table is written anew, and leave with the
   await apply(lab, { forward: [out({ link: "eu~plant", protocol: "any" })] });
   expect([...(await lab.kernel.firewall.counters()).keys()]).toEqual([
     "denied",
+    "forward/entered",
+    "forward/passed",
     "guard/in",
     "guard/out",
     "link/eu/plant/received",
@@ -240,7 +242,7 @@ test("holds a mesh of 300 clusters", async () => {
   const clusters = Array.from({ length: 300 }, (_, n) => `10.${100 + (n >> 6)}.${(n & 63) * 4}.0/22`);
   const forward = clusters.map((destination, n) => out({ link: `eu~c${n}`, destination, protocol: "any" }));
   await write(kernel.firewall, { ...MODEL, remote: clusters, forward });
-  expect((await kernel.firewall.counters()).size).toBe(3 + 2 * 300);
+  expect((await kernel.firewall.counters()).size).toBe(5 + 2 * 300);
 });
 
 async function write(firewall: FirewallPort, model: Firewall) {
@@ -250,6 +252,96 @@ async function write(firewall: FirewallPort, model: Firewall) {
   return observed;
 }
 
+/** nft wants the end of a block on a line of its own. */
+function lines(rules: string): string {
+  return rules.replaceAll(" }", "\n}");
+}
+
 function openIn(namespace: TestNamespace) {
   return openKernel({ dataplane: { kind: "kernel" }, netns: namespace.path });
 }
+
+test("goes from the table of an older version, whose policy came later, to ours", async () => {
+  await using namespace = await createTestNamespace();
+  await using kernel = openIn(namespace);
+  await namespace.exec(
+    "nft",
+    "add table inet spanwire; add chain inet spanwire forward { type filter hook forward priority 0 ; }",
+  );
+  await write(kernel.firewall, MODEL);
+  expect(await kernel.firewall.forwarded()).toEqual({ entered: 0, denied: 0, passed: 0 });
+});
+
+describe("other programs' firewalls", () => {
+  const DROPPING = "chain forward { type filter hook forward priority 10 ; policy drop ; }";
+
+  test.each([
+    { rules: "table inet other { chain forward { type filter hook forward priority 0 ; } }", want: [] },
+    { rules: `table inet other { ${DROPPING} }`, want: ["inet other forward drop"] },
+    {
+      rules: "table ip filter { chain FORWARD { type filter hook forward priority 0 ; policy drop ; } }",
+      want: ["ip filter FORWARD drop"],
+    },
+    {
+      rules:
+        "table inet other { chain no { reject ; } ; chain forward { type filter hook forward priority 0 ; jump no ; } }",
+      want: ["inet other forward accept"],
+    },
+    {
+      rules:
+        "table ip6 other { map m { type iface_index : verdict ; elements = { lo : drop } ; } ; chain f { type filter hook forward priority 0 ; iif vmap @m ; } }",
+      want: ["ip6 other f accept"],
+    },
+    { rules: "table inet other { chain in { type filter hook input priority 0 ; policy drop ; } }", want: [] },
+    { rules: "table bridge other { chain f { type filter hook forward priority 0 ; policy drop ; } }", want: [] },
+  ])("can drop what is forwarded: $rules", async ({ rules, want }) => {
+    await using namespace = await createTestNamespace();
+    await using kernel = openIn(namespace);
+    await write(kernel.firewall, MODEL);
+    await namespace.exec("nft", lines(rules));
+    const chains = await kernel.firewall.foreignChains();
+    expect(chains.map(({ name, policy }) => `${name} ${policy}`)).toEqual(want);
+  });
+
+  test("are another version when a rule is another, and the same when it has only counted", async () => {
+    await using namespace = await createTestNamespace();
+    await using kernel = openIn(namespace);
+    const versions = async () => (await kernel.firewall.foreignChains()).map(({ version }) => version);
+    await namespace.exec("nft", lines(`table inet other { ${DROPPING} }`));
+    await namespace.exec("nft", "add rule inet other forward counter accept");
+    const before = await versions();
+    await namespace.exec("nft", "replace rule inet other forward handle 2 counter packets 7 bytes 700 accept");
+    await write(kernel.firewall, MODEL);
+    expect(await versions()).toEqual(before);
+    await namespace.exec("nft", "add rule inet other forward ip saddr 192.0.2.2 accept");
+    expect(await versions()).not.toEqual(before);
+    await namespace.exec("nft", "delete table inet other");
+    expect(await versions()).toEqual([]);
+  });
+
+  for (const { family, prefixes } of FAMILIES) {
+    test(`${family}: what they drop of the mesh's packets entered and did not pass, and what we deny is told apart`, async () => {
+      await using lab = await createPacketLab(family);
+      const { local, remote, outside, kernel } = lab;
+      await apply(lab, { forward: [out({ ...prefixes, protocol: "udp", ports: port(9000) })] });
+      const may = () => lab.delivers(local, remote, { port: 9000, fromPort: 5000 });
+      const mayNot = () => lab.delivers(local, remote, { port: 9001, fromPort: 5001 });
+      const nft = (line: string) => lab.nft(line);
+
+      expect([await may(), await mayNot()]).toEqual([true, false]);
+      expect(await kernel.firewall.forwarded()).toEqual({ entered: 2, denied: 1, passed: 1 });
+      for (const priority of [-300, 0, 300]) {
+        await nft(
+          `add table inet other; add chain inet other f { type filter hook forward priority ${priority} ; policy drop ; }`,
+        );
+        expect(await may()).toBe(false);
+        await nft("delete table inet other");
+      }
+      expect(await kernel.firewall.forwarded()).toEqual({ entered: 5, denied: 1, passed: 1 });
+      const others = family === "ipv4" ? "192.0.2.9" : "2001:db8::9";
+      expect(await lab.pings(local, { ...outside, address: others })).toBe(true); // no end of it is remote
+      expect(await may()).toBe(true);
+      expect(await kernel.firewall.forwarded()).toEqual({ entered: 6, denied: 1, passed: 2 });
+    });
+  }
+});

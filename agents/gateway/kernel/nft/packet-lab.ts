@@ -152,6 +152,9 @@ export async function createPacketLab(family: Family) {
 
     startFlow: startUdpFlow,
 
+    /** Another program on the gateway changes its firewall. */
+    nft: (line: string) => gate.exec("nft", line),
+
     /** The remote prefix is routed to the outside, which has the remote host's address too. */
     async leadOutside() {
       await ip(world, `addr add ${remote.address}/${at("32", "128")} dev lo`);

@@ -26,6 +26,12 @@ import {
 import type { RemotePrefixes } from "./remote-prefixes.ts";
 
 export const DENIED = "denied";
+/** Counted before and after every chain on the forward hook, ours and others': the difference is what was dropped there. */
+export const ENTERED = "forward/entered";
+export const PASSED = "forward/passed";
+/** Beyond the priorities that anybody uses (-400 to 400). */
+const BEFORE_ALL = -10_000;
+const AFTER_ALL = 10_000;
 const ANSWERS = "answers";
 const LINK_POLICY = "link-policy";
 
@@ -57,8 +63,13 @@ export function renderLinkPolicy(forward: readonly ForwardRule[], remote: Remote
     },
     {
       name: "forward",
-      hook: { type: "filter", hook: "forward", prio: 0 },
-      rules: JUDGED.map(({ protocol, field, set }) => [match(payload(protocol, field), set), goTo(LINK_POLICY)]),
+      hook: { type: "filter", hook: "forward", prio: BEFORE_ALL },
+      rules: judged([count(ENTERED), goTo(LINK_POLICY)]),
+    },
+    {
+      name: "forwarded",
+      hook: { type: "filter", hook: "forward", prio: AFTER_ALL },
+      rules: judged([count(PASSED), accept]),
     },
   ];
   const sets: NamedSet[] = LOOKUPS.map(({ map, type, towards, ipv6 }) => ({
@@ -90,6 +101,11 @@ const JUDGED = [
   { protocol: "ip6", field: "daddr", set: "@remote6" },
   { protocol: "ip6", field: "saddr", set: "@remote6" },
 ] as const;
+
+/** What is done with a packet that has a remote end, once for each. */
+function judged(verdict: readonly Expression[]): Expression[][] {
+  return JUDGED.map(({ protocol, field, set }) => [match(payload(protocol, field), set), ...verdict]);
+}
 
 interface PlacedRule {
   readonly chain: string;

@@ -26,7 +26,7 @@ function chainsOf(forward: readonly ForwardRule[]): string[] {
   return renderFirewall({ ...MODEL, forward }).chains.map(({ name }) => name);
 }
 
-const FIXED = ["guard-out", "guard-in", "answers", "link-policy", "forward"];
+const FIXED = ["guard-out", "guard-in", "answers", "link-policy", "forward", "forwarded"];
 
 test.each([
   { name: "out", given: {}, chains: ["to/10.2.0.0/16", "from/10.2.0.0/16"] },

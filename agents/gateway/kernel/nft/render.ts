@@ -3,7 +3,7 @@ import type { Firewall } from "@spanwire/core/desired/state";
 import { accept, count, drop, masked, match, meta, type NamedSet, payload, prefix, type Ruleset } from "./commands.ts";
 import { remotePrefixes } from "./remote-prefixes.ts";
 import { renderFixedSource } from "./render-fixed-source.ts";
-import { DENIED, renderLinkPolicy } from "./render-link-policy.ts";
+import { DENIED, ENTERED, PASSED, renderLinkPolicy } from "./render-link-policy.ts";
 import { renderMssClamp } from "./render-mss-clamp.ts";
 
 export const GUARD_OUT = "guard/out";
@@ -13,7 +13,7 @@ export function renderFirewall(firewall: Firewall): Ruleset {
   const remote = remotePrefixes(firewall.remote);
   const policy = renderLinkPolicy(firewall.forward, remote);
   return {
-    counters: [GUARD_OUT, GUARD_IN, DENIED, ...policy.counters].sort(),
+    counters: [GUARD_OUT, GUARD_IN, ENTERED, PASSED, DENIED, ...policy.counters].sort(),
     sets: [...remoteSets(remote.prefixes), ...policy.sets],
     chains: [
       guardOut(firewall),

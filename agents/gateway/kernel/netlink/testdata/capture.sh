@@ -54,6 +54,10 @@ answers wg show sw-a0 dump
 answers ip route replace 10.9.0.0/16 nhid 518000199 table 5180
 answers ip link del sw9
 
+ip netns exec $NS nft 'add table inet spanwire; add counter inet spanwire denied { packets 5 bytes 700 }'
+answers nft list counter inet spanwire denied
+request nft reset counter inet spanwire denied
+
 request ip -6 netconf show dev sw0
 answers ip -6 netconf show dev sw0
 ip netns exec $NS sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding'
