@@ -1,6 +1,7 @@
 /** @module Settings of the hub: a YAML file, overruled by SPANWIRE_HUB_… variables, overruled by flags. */
 import { LOG_LEVELS } from "@spanwire/runtime/log/create-log";
 import { z } from "zod";
+import { secretsSchema } from "./secrets/secrets-config.ts";
 
 const port = z.number().int().min(0).max(65_535);
 
@@ -22,6 +23,8 @@ export const hubConfigSchema = z.strictObject({
   logLevel: z.enum(LOG_LEVELS).default("info"),
   /** OTLP collector that traces are sent to, "http://collector:4318"; off if absent. */
   tracesEndpoint: z.url().optional(),
+  /** Where the mesh's private keys are. */
+  secrets: secretsSchema.prefault({}),
   /** Of calls to RegistrationService from one address; gateways behind one NAT share it. */
   limits: z
     .strictObject({

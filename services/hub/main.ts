@@ -71,6 +71,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const { authority, operator, store, map, bans, connections, unverifiedServers } = foundation;
   const { ca, root, online, mesh } = authority;
   const { meshId } = mesh;
+  const hubConditions = foundation.keys.conditions;
   const users = createGatewayUsers({ operator, bans, registry: store.registry, clock });
   const reports = followReports({ status: store.status, records: map.records, clock, random, log, signal: running });
   const { system } = connections;
@@ -118,6 +119,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
       reports,
       gateways,
       unverifiedServers,
+      hubConditions,
       frame: { hubAddress, caSpkiSha256: ca.spkiSha256, authoritySha256: sha256(root.publicKey) },
       version: VERSION,
       natsVersion: () => connections.state.info?.version ?? "unknown",
@@ -125,7 +127,8 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
     }),
   });
   open.defer(() => fleet.close());
-  declareMeshMetrics(meter, { mesh: () => meshFacts({ map, reports, gateways, unverifiedServers, clock }), isLeader });
+  const sources = { map, reports, gateways, unverifiedServers, hubConditions, clock };
+  declareMeshMetrics(meter, { mesh: () => meshFacts(sources), isLeader });
 
   const answering = answer({ foundation, log, metrics, signal: running });
   const nats = connections.state;

@@ -1,5 +1,5 @@
 /** @module The hub's keys and its store in NATS: what a running hub stands on, and what a restore writes to. */
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Secret } from "@spanwire/core/identity/secret";
 import type { Clock, Random } from "@spanwire/core/time";
@@ -13,8 +13,7 @@ import { lookUpAccount } from "./nats/ban-users.ts";
 import { type ExternalOperator, openExternalOperator } from "./nats/external-operator.ts";
 import { type HubConnections, openHubConnections } from "./nats/hub-connections.ts";
 import { type NatsOperator, type OwnOperator, openNatsOperator } from "./nats/operator.ts";
-import { openFileSecretStore } from "./secrets/file-secret-store.ts";
-import type { SecretStore } from "./secrets/port.ts";
+import { type Keys, openKeys } from "./secrets/open-keys.ts";
 import { refuseOwnServer, requireDurability } from "./state/durability.ts";
 import { openNatsStateStore } from "./state/jetstream/nats-state-store.ts";
 import { readStoreFacts } from "./state/jetstream/read-store-facts.ts";
@@ -22,6 +21,7 @@ import type { StateStore } from "./state/port.ts";
 
 export interface OpenStore {
   readonly authority: Authority;
+  readonly keys: Keys;
   readonly operator: NatsOperator;
   /** What agents connect to, and the CA they check it by. */
   readonly natsUrls: readonly string[];
@@ -44,26 +44,16 @@ export interface OpenOptions {
   readonly signal: AbortSignal;
 }
 
-/** The private keys under the hub's directory, made with it if it is missing. */
-export async function openSecrets({ dir }: HubConfig): Promise<SecretStore> {
-  await mkdir(dir, { recursive: true, mode: 0o700 });
-  return openFileSecretStore(secretsDirectory(dir));
-}
-
-export function secretsDirectory(dir: string): string {
-  return join(dir, "secrets");
-}
-
 /** Opens keys, NATS and buckets, each made on first use; throws for a NATS unfit for the profile. All ends with the signal. */
 export async function openStore(options: OpenOptions): Promise<OpenStore> {
   const { config, log, clock, signal } = options;
   const isProduction = config.profile === "production";
   if (isProduction && config.nats.servers === undefined) throw refuseOwnServer();
-  const secrets = await openSecrets(config);
+  const keys = await openKeys(config, options);
   const { id: meshId, ...choice } = config.mesh;
   const chosen = Object.fromEntries(Object.entries({ meshId, ...choice }).filter(([, value]) => value !== undefined));
-  const authority = await openAuthority(secrets, { choice: chosen, nowMs: clock.now(), randomBytes });
-  const own = await openNatsOperator(secrets);
+  const authority = await openAuthority(keys.store, { choice: chosen, nowMs: clock.now(), randomBytes, ...keys });
+  const own = await openNatsOperator(keys.store);
   const nats =
     config.nats.servers === undefined ? await startOwn(options, authority, own) : await useNats(config, authority);
   const external = await openExternal(config);
@@ -73,8 +63,9 @@ export async function openStore(options: OpenOptions): Promise<OpenStore> {
   const { replicas } = config.nats;
   const store = await openNatsStateStore({ connection: connections.state, clock, ...(replicas && { replicas }) });
   const unverifiedServers = isProduction ? requireDurability(await readStoreFacts({ ...connections, clock })) : [];
-  const { advertised: natsUrls, caPem: natsCaPem, done } = nats;
-  return { authority, operator, natsUrls, natsCaPem, connections, store, unverifiedServers, done };
+  const { advertised: natsUrls, caPem: natsCaPem } = nats;
+  const done = Promise.all([nats.done, keys.done]).then(() => {});
+  return { authority, keys, operator, natsUrls, natsCaPem, connections, store, unverifiedServers, done };
 }
 
 async function startOwn(options: OpenOptions, { ca }: Authority, operator: OwnOperator): Promise<OwnNats> {

@@ -22,6 +22,7 @@ export const REASONS = {
   RATE_LIMITED: "exhausted",
   BUSY: "conflict",
   STORE_AWAY: "unavailable",
+  SIGNER_AWAY: "unavailable",
 } as const satisfies Readonly<Record<string, ErrorCode>>;
 
 export type Reason = keyof typeof REASONS;

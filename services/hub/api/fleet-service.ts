@@ -4,6 +4,7 @@ import { type BoundService, bindService } from "@spanwire/runtime/grpc/handlers"
 import type { EndOptions } from "../registration/end-gateways.ts";
 import type { TokenFrame } from "../registration/tokens.ts";
 import type { Connections } from "../status/connections.ts";
+import type { HubCondition } from "../status/hub-condition.ts";
 import type { ReportView } from "../status/report-view.ts";
 import { clusterHandlers } from "./clusters.ts";
 import { exportHandlers } from "./export.ts";
@@ -19,6 +20,8 @@ export interface FleetOptions extends EndOptions {
   readonly frame: TokenFrame;
   /** Of which nobody knows whether they keep what they acknowledge. */
   readonly unverifiedServers: readonly string[];
+  /** What the hub says of itself at this moment. */
+  readonly hubConditions: () => readonly HubCondition[];
   readonly version: string;
   readonly natsVersion: () => string;
   readonly isLeader: () => boolean;

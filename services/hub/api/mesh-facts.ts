@@ -2,15 +2,23 @@
 import type { MeshFacts } from "../status/describe-mesh.ts";
 import type { FleetOptions } from "./fleet-service.ts";
 
-export function meshFacts({
-  map,
-  reports,
-  gateways,
-  unverifiedServers,
-  clock,
-}: Pick<FleetOptions, "map" | "reports" | "gateways" | "unverifiedServers" | "clock">): MeshFacts {
+export type FactSources = Pick<
+  FleetOptions,
+  "map" | "reports" | "gateways" | "unverifiedServers" | "hubConditions" | "clock"
+>;
+
+export function meshFacts({ map, reports, gateways, unverifiedServers, hubConditions, clock }: FactSources): MeshFacts {
   const { records, lineage, sequence } = map;
   const { get: reportOf, sinceMs } = reports;
-  const nowMs = clock.now();
-  return { records, lineage, sequence, reportOf, sinceMs, goneAtMs: gateways.goneAtMs, unverifiedServers, nowMs };
+  return {
+    records,
+    lineage,
+    sequence,
+    reportOf,
+    sinceMs,
+    goneAtMs: gateways.goneAtMs,
+    unverifiedServers,
+    hubConditions: hubConditions(),
+    nowMs: clock.now(),
+  };
 }

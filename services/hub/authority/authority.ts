@@ -11,7 +11,9 @@ import type { Signer } from "@spanwire/core/records/crypto";
 import { createSigner, generateSigningKey } from "@spanwire/runtime/crypto/signing-key";
 import * as z from "zod";
 import { ensureSecret, type SecretStore } from "../secrets/port.ts";
-import { type CertificateAuthority, openCertificateAuthority } from "./ca.ts";
+import { type CertificateAuthority, createCertificateAuthority } from "./ca.ts";
+import type { CertificateIssuer } from "./certificate-issuer.ts";
+import { openOwnIssuer } from "./own-issuer.ts";
 
 /** Fixed when the mesh is made. */
 export interface MeshIdentity {
@@ -38,6 +40,9 @@ export interface AuthorityOptions {
   readonly choice?: Partial<Omit<MeshIdentity, "createdAtMs">>;
   readonly nowMs: number;
   readonly randomBytes: (length: number) => Uint8Array;
+  /** The root key's signer and the CA's issuer, where their keys are not in the secret store. */
+  readonly openRoot?: (() => Promise<Signer>) | undefined;
+  readonly openIssuer?: (() => Promise<CertificateIssuer>) | undefined;
 }
 
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
@@ -57,12 +62,16 @@ const storedMesh = z.strictObject({
 /** Idempotent, also for several hubs that share the store. Throws `invalid` for a choice that the mesh was not made with. */
 export async function openAuthority(secrets: SecretStore, options: AuthorityOptions): Promise<Authority> {
   const mesh = await openMesh(secrets, options);
-  const [root, online, ca] = await Promise.all([
-    openSigner(secrets, "authority-root-key"),
+  const { meshId } = mesh;
+  const { nowMs } = options;
+  const openRoot = options.openRoot ?? (() => openSigner(secrets, "authority-root-key"));
+  const openIssuer = options.openIssuer ?? (() => openOwnIssuer(secrets, { meshId, nowMs }));
+  const [root, online, issuer] = await Promise.all([
+    openRoot(),
     openSigner(secrets, "authority-online-key"),
-    openCertificateAuthority(secrets, { meshId: mesh.meshId, nowMs: options.nowMs }),
+    openIssuer(),
   ]);
-  return { mesh, root, online, ca };
+  return { mesh, root, online, ca: createCertificateAuthority(issuer, meshId) };
 }
 
 async function openMesh(secrets: SecretStore, options: AuthorityOptions): Promise<MeshIdentity> {

@@ -1,8 +1,8 @@
 /** @module Makes a backup of a hub that runs: its keys from its directory, its store through the API. */
 import { SpanwireError } from "@spanwire/core/errors";
 import type { ExportStateResponse } from "@spanwire/proto/fleet";
-import { secretsDirectory } from "../open-store.ts";
 import { listFileSecrets, openFileSecretStore } from "../secrets/file-secret-store.ts";
+import { secretsDirectory } from "../secrets/open-keys.ts";
 import { writeArchive } from "./archive.ts";
 
 export interface BackupOptions {

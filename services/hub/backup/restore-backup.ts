@@ -10,8 +10,9 @@ import { Secret } from "@spanwire/core/identity/secret";
 import { compareOrders, type Order } from "@spanwire/core/records/order";
 import { MAP_BUCKET, REGISTRY_BUCKET } from "@spanwire/core/subjects";
 import { PayloadSchema, RecordSchema } from "@spanwire/proto/record";
-import { type OpenOptions, openSecrets, openStore, secretsDirectory } from "../open-store.ts";
+import { type OpenOptions, openStore } from "../open-store.ts";
 import { listFileSecrets } from "../secrets/file-secret-store.ts";
+import { openKeys, secretsDirectory } from "../secrets/open-keys.ts";
 import type { Entry, StateStore } from "../state/port.ts";
 import { type Archive, type ArchiveEntry, readArchive } from "./archive.ts";
 
@@ -30,7 +31,7 @@ export interface Restored {
 /** Throws `conflict` (`NOT_EMPTY`) for a directory that has the keys of another mesh. */
 export async function restoreBackup({ path, ...options }: RestoreOptions): Promise<Restored> {
   const archive = await readArchive(path);
-  await restoreSecrets(options.config, archive);
+  if (options.config.secrets.type === "file") await restoreSecrets(options, archive);
   const ending = new AbortController();
   const signal = AbortSignal.any([options.signal, ending.signal]);
   const opened = await openStore({ ...options, signal });
@@ -44,8 +45,9 @@ export async function restoreBackup({ path, ...options }: RestoreOptions): Promi
   }
 }
 
-async function restoreSecrets(config: OpenOptions["config"], { secrets, meshId }: Archive): Promise<void> {
-  const store = await openSecrets(config);
+async function restoreSecrets(options: OpenOptions, { secrets, meshId }: Archive): Promise<void> {
+  const { config } = options;
+  const { store } = await openKeys(config, options);
   const directory = secretsDirectory(config.dir);
   const others: string[] = [];
   for (const name of await listFileSecrets(directory)) {

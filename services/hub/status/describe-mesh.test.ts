@@ -23,6 +23,7 @@ async function facts(more: Partial<MeshFacts> = {}): Promise<MeshFacts> {
     sinceMs: NOW - 10 * SILENCE_MS,
     goneAtMs: () => undefined,
     unverifiedServers: [],
+    hubConditions: [],
     nowMs: NOW,
     ...more,
   };

@@ -16,6 +16,7 @@ import {
 } from "@spanwire/proto/fleet";
 import type { Admission, AdmittedGateway } from "@spanwire/proto/record";
 import { type GatewayReport, unreachableSinceMs } from "./gateway-report.ts";
+import type { HubCondition } from "./hub-condition.ts";
 
 export interface MeshFacts {
   readonly records: RecordMap;
@@ -28,6 +29,8 @@ export interface MeshFacts {
   readonly goneAtMs: (nkey: string) => number | undefined;
   /** Servers of NATS of which nobody knows whether they keep what they acknowledge. */
   readonly unverifiedServers: readonly string[];
+  /** What the hub says of itself. */
+  readonly hubConditions: readonly HubCondition[];
   readonly nowMs: number;
 }
 
@@ -40,7 +43,12 @@ export function describeMesh(facts: MeshFacts): MeshStatus {
     hubTime: timestampFromMs(nowMs),
     clusters: describeClusters(facts),
     ...(records.epoch === undefined ? {} : { epoch: records.epoch }),
-    conditions: [...unverifiedServers(facts), ...unreachableGateways(facts), ...unknownRecords(facts)],
+    conditions: [
+      ...facts.hubConditions.map((condition) => create(ConditionSchema, condition)),
+      ...unverifiedServers(facts),
+      ...unreachableGateways(facts),
+      ...unknownRecords(facts),
+    ],
   });
 }
 
