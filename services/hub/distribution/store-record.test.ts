@@ -125,6 +125,22 @@ describe("takes back what the store has lost", () => {
     expect((await hub.store.map.get(key))?.bytes).toEqual(lost);
   });
 
+  test("in a lineage that grows once for all of it, and not for statements", async () => {
+    await using hub = await hubWithTwoClusters();
+    const { lineage } = hub.map;
+    await hub.send(await by.statement(us0, "us", { generation: 5n }));
+    expect(hub.map.lineage).toBe(lineage);
+
+    const first = await hub.send(await asia({ prefixes: ["10.9.0.0/16"], overlayIndex: 5 }));
+    const grown = hub.map.lineage;
+    expect(grown).toBeGreaterThan(lineage);
+    expect(first.outcome).toMatchObject({ case: "stored", value: { lineage: grown } });
+    expect(hub.incidents).toContainEqual({ kind: "lineage", from: lineage, to: grown });
+
+    await hub.send(await by.sign(online, { key: "gateway.us.0", ...order, body: { case: "tombstone", value: {} } }));
+    expect(hub.map.lineage).toBe(grown);
+  });
+
   test.each([
     {
       name: "one that is older",
@@ -188,6 +204,7 @@ async function hubWithTwoClusters(store = createFakeStateStore()) {
   return {
     store,
     map: following.map,
+    incidents: following.incidents,
     send: (bytes: Uint8Array) => storeRecord(options, bytes, signal),
     [Symbol.asyncDispose]: () => following[Symbol.asyncDispose](),
   };

@@ -24,6 +24,7 @@ export interface RecordStore {
 
 /** A conflict is another hub that stores the same record for a retry; more than a few in a row are not. */
 const ATTEMPTS = 4;
+const HUB_RECORDS = ["mesh", "delegation", "admission", "linkPolicy", "epoch", "tombstone"] as const;
 
 /**
  * Stores the record byte for byte and answers with the order that is stored. Idempotent: the same bytes again get the
@@ -55,6 +56,8 @@ export async function storeRecord(
     if (held !== undefined && equalBytes(held.signed, record.signed)) return stored(map, map.sequence, record.order);
     const refusal = objectionTo(record, { parsed, held, registry, epoch });
     if (refusal !== undefined) return refusal;
+    // What is written from here on belongs to the new lineage, and tokens whose claim was lost as well are void.
+    if (isHubs(record)) await map.noteLost(key);
 
     const written = await write({ map, bucket }, record, parsed);
     if (written.ok) {
@@ -107,6 +110,11 @@ function objectionToAdmission(registry: Registry, { clusterId, prefixes, overlay
   const owner = others.find((each) => each.overlayIndex === overlayIndex);
   if (owner === undefined) return undefined;
   return refused("BLOCK_TAKEN", `cluster "${clusterId}": its overlay block is cluster "${owner.clusterId}"'s now`);
+}
+
+/** Whether only a hub signs such a record, and had stored it before anybody heard of it. */
+function isHubs({ payload: { body } }: OpenedRecord): boolean {
+  return body.case !== undefined && HUB_RECORDS.some((each) => each === body.case);
 }
 
 /** An admission is judged by all the others, so it is written against all of them. */

@@ -31,6 +31,11 @@ export interface HubMap {
   readonly changes: Changes;
   /** The expectation for the next write of a key that is decided by `records` as they are now; 0 for a new key. */
   revisionOf(key: string): number;
+  /**
+   * Somebody brings a newer record of this key that only a hub can have signed. Where the store does not hold it, the
+   * store was rolled back before this hub was started: resolves when the lineage has grown for that, once.
+   */
+  noteLost(key: string): Promise<void>;
   /** Resolves when everything up to `sequence` (of an own write, for example) is in `records`. */
   waitFor(sequence: number, signal: AbortSignal): Promise<void>;
   /** Resolves when `isCurrent`. */
@@ -84,6 +89,8 @@ class LiveHubMap implements HubMap {
   readonly #following: Loop;
   #isCurrent = false;
   #lineage = 0n;
+  /** What it was when this hub first read it: once it is greater, whatever was lost before is known to be lost. */
+  #firstLineage: bigint | undefined;
   #snapshot: MapSnapshot | undefined;
   /** Whether a change of the store's history was seen for which the lineage has not grown yet. */
   #isHistoryChanged = false;
@@ -131,6 +138,15 @@ class LiveHubMap implements HubMap {
 
   revisionOf(key: string): number {
     return this.#view.revisionOf(key);
+  }
+
+  async noteLost(key: string): Promise<void> {
+    if (this.#firstLineage === undefined || this.#lineage > this.#firstLineage) return;
+    const { map } = this.#options.store;
+    const entry = await map.get(key);
+    if ((entry?.revision ?? 0) !== this.revisionOf(key)) return; // it is we who are behind
+    this.#isHistoryChanged = true;
+    await this.#updateLineage((await map.status()).created);
   }
 
   waitFor(sequence: number, signal: AbortSignal): Promise<void> {
@@ -233,6 +249,7 @@ class LiveHubMap implements HubMap {
     const isHistoryChanged = this.#isHistoryChanged;
     const to = await ensureLineage(store.registry, { created, known: from, isHistoryChanged, nowMs: clock.now() });
     if (isHistoryChanged) this.#isHistoryChanged = false;
+    this.#firstLineage ??= to;
     if (to <= this.#lineage) return;
     this.#lineage = to;
     this.#changed();
