@@ -8,6 +8,8 @@
 import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { inspect } from "node:util";
+import { create } from "@bufbuild/protobuf";
 import { DEFAULT_RESILIENT_BUCKETS, DEFAULT_ROUTING } from "@spanwire/core/desired/local-facts";
 import type { Secret } from "@spanwire/core/identity/secret";
 import type { RecordMap } from "@spanwire/core/records/record-map";
@@ -16,13 +18,16 @@ import { Reconciler } from "@spanwire/gateway/dataplane/reconcile";
 import { ensureIdentity } from "@spanwire/gateway/identity/gateway-identity";
 import { ensureEpochKey } from "@spanwire/gateway/identity/wireguard-keys";
 import { ensureMembership } from "@spanwire/gateway/join/join";
+import type { Change } from "@spanwire/gateway/kernel/change";
 import { FakeKernel } from "@spanwire/gateway/kernel/fake/fake-kernel";
 import type { DataplaneSettings } from "@spanwire/gateway/local-facts";
 import { Planner } from "@spanwire/gateway/planner";
 import { MapStore } from "@spanwire/gateway/subscription/map-store";
 import type { Entry } from "@spanwire/gateway/subscription/offer-all";
+import { NOWHERE, type Position } from "@spanwire/gateway/subscription/position";
 import { startTestAgent, type TestAgent } from "@spanwire/gateway/testing";
 import { ClusterKind } from "@spanwire/proto/record";
+import { CredentialsSchema } from "@spanwire/proto/registration";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { systemRandom } from "@spanwire/runtime/crypto/random";
 import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
@@ -33,15 +38,22 @@ export interface ChaosGateway extends AsyncDisposable {
   /** Of its identity, in hex. */
   readonly identityKey: string;
   readonly kernel: FakeKernel;
+  /** Every change of its kernel, in the order they were made. */
+  readonly changes: readonly Change[];
   /** How often each device was made. */
   readonly made: ReadonlyMap<string, number>;
   /** Where it says it can be reached. */
   readonly host: string;
   readonly reconciles: number;
+  /** The types of its conditions. */
+  readonly conditions: readonly string[];
+  readonly position: Position;
   /** Resolves with what its disk held then, when it runs again. Does nothing while it is down. */
   kill(downMs: number, host?: string): Promise<readonly Entry[]>;
   /** Ends it for good. */
   stop(): Promise<void>;
+  /** The end of its log. */
+  lastWords(): string;
   /** What a new kernel is given for this map by the pure core, as text. */
   wanted(map: RecordMap): Promise<string>;
 }
@@ -54,6 +66,8 @@ export interface ChaosGatewayOptions {
   readonly host: string;
   /** After which a first attempt to join is given up, whatever came of it. */
   readonly patienceMs: number;
+  /** Where it connects in the place of what the hub says: a relay. */
+  readonly natsUrl?: string;
 }
 
 const BASE_PORT = 51_820;
@@ -66,18 +80,26 @@ const DATAPLANE: DataplaneSettings = {
   routing: DEFAULT_ROUTING,
 };
 const JOIN_MS = 60_000;
+const LAST_WORDS = 12;
 
 /** Returns when it was admitted, knows it, and runs. */
 export async function startChaosGateway(options: ChaosGatewayOptions): Promise<ChaosGateway> {
   let stateDirectory = join(options.directory, "life-0");
-  const membership = await joinTwice(stateDirectory, options);
+  const joined = await joinTwice(stateDirectory, options);
+  const credentials = create(CredentialsSchema, {
+    ...joined.credentials,
+    ...(options.natsUrl !== undefined && { natsUrls: [options.natsUrl] }),
+  });
+  const membership = { ...joined, credentials };
   const { clusterId, ordinal } = membership;
   const identity = await ensureIdentity(stateDirectory);
   const kernel = new FakeKernel();
   const made = new Map<string, number>();
+  const changes: Change[] = [];
   let isDead = false;
   kernel.refuse = (change) => {
     if (isDead) return "whoever asks was killed";
+    changes.push(change);
     if (change.kind === "add-dummy-link" || change.kind === "add-wireguard-link")
       made.set(change.name, (made.get(change.name) ?? 0) + 1);
     return undefined;
@@ -86,7 +108,7 @@ export async function startChaosGateway(options: ChaosGatewayOptions): Promise<C
   let lives = 0;
   let running: TestAgent | undefined;
   const start = async () => {
-    const settings = { ...DATAPLANE, endpoints: [{ host, basePort: BASE_PORT }], lookEveryMs: 200 };
+    const settings = { ...DATAPLANE, endpoints: [{ host, basePort: BASE_PORT }], lookEveryMs: 100 };
     running = await startTestAgent({ stateDirectory, membership, kernel, settings });
   };
   await start();
@@ -96,12 +118,19 @@ export async function startChaosGateway(options: ChaosGatewayOptions): Promise<C
     ordinal,
     identityKey: Buffer.from(identity.signer.publicKey).toString("hex"),
     kernel,
+    changes,
     made,
     get host() {
       return host;
     },
     get reconciles() {
       return running?.agent.state.reconciles ?? 0;
+    },
+    get conditions() {
+      return running?.agent.state.conditions.map(({ type }) => type) ?? [];
+    },
+    get position() {
+      return running?.agent.state.position ?? NOWHERE;
     },
     async kill(downMs, changedHost = host) {
       if (running === undefined) return [];
@@ -121,6 +150,10 @@ export async function startChaosGateway(options: ChaosGatewayOptions): Promise<C
     },
     async stop() {
       await running?.stop();
+    },
+    lastWords() {
+      const events = running?.log.events.slice(-LAST_WORDS) ?? [];
+      return events.map(({ message, fields }) => `${message} ${inspect(fields, { breakLength: 1_000 })}`).join("\n");
     },
     async wanted(map) {
       const fresh = new FakeKernel();
@@ -178,4 +211,13 @@ function copyNow(from: string, to: string): string {
       rmSync(to, { recursive: true, force: true });
     }
   }
+}
+
+/** Who a gateway is, in words: its place, and the identity that was admitted to it. */
+export function nameOf({
+  clusterId,
+  ordinal,
+  identityKey,
+}: Pick<ChaosGateway, "clusterId" | "ordinal" | "identityKey">): string {
+  return `${clusterId}/${ordinal} ${identityKey}`;
 }

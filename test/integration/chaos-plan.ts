@@ -1,42 +1,54 @@
 /** @module What goes wrong in one run, and when: drawn from a seed, so that a run that failed can be had again. */
 import type { Random } from "@spanwire/core/time";
 
-export type Step = { readonly afterMs: number } & (
+export type Step = { readonly atMs: number } & (Kill | Change);
+
+type Kill =
   | { readonly kind: "kill-hub"; readonly downMs: number }
   | { readonly kind: "kill-nats" }
   /** `pick` chooses among the gateways that there are by then; `moves` has it come back at another address. */
-  | { readonly kind: "kill-agent"; readonly pick: number; readonly downMs: number; readonly moves: boolean }
+  | { readonly kind: "kill-agent"; readonly pick: number; readonly downMs: number; readonly moves: boolean };
+
+type Change =
   /** A first attempt that is cut off after `patienceMs`, answered or not, and then as many as it takes. */
-  | { readonly kind: "join"; readonly clusterId: string; readonly patienceMs: number }
-  | { readonly kind: "revoke"; readonly pick: number }
-);
+  | { readonly kind: "join"; readonly pick: number; readonly patienceMs: number }
+  /** Two that race for the ordinals of one cluster. */
+  | { readonly kind: "join-two"; readonly pick: number; readonly patienceMs: number }
+  | { readonly kind: "revoke"; readonly pick: number };
 
-/** What every run has beside its faults: two of them may race for the ordinals of one cluster. */
-const JOINS = ["us", "plant", "asia", "us"];
-const FAULTS = 14;
-const GAP_MS = 500;
-const DOWN_MS = 700;
-const PATIENCE_MS = 1_200;
+const WINDOW_MS = 500;
+const DOWN_MS = 500;
+const PATIENCE_MS = 1_000;
+const FEWEST = 3;
+const MOST = 6;
 
-/** Joins and one revocation at random places among random faults. */
-export function planChaos(random: Random): readonly Step[] {
-  const steps = Array.from({ length: FAULTS }, () => fault(random));
-  const below = (limit: number) => Math.floor(random() * limit);
-  const at = () => below(steps.length + 1);
-  steps.splice(at(), 0, { kind: "revoke", pick: random(), afterMs: below(GAP_MS) });
-  const places = JOINS.map(at).sort((a, b) => b - a);
-  for (const [index, clusterId] of JOINS.toReversed().entries()) {
-    const join = { kind: "join", clusterId, patienceMs: below(PATIENCE_MS), afterMs: below(GAP_MS) } as const;
-    steps.splice(places[index] ?? 0, 0, join);
-  }
-  return steps;
+/** One to three kills, at once or apart, and one change of the mesh that they fall into, in the order of their times. */
+export function planRun(random: Random, gateways: number): readonly Step[] {
+  const at = () => Math.floor(random() * WINDOW_MS);
+  const first = at();
+  const kills: Step[] = [{ ...kill(random), atMs: first }];
+  if (random() < 0.3) kills.push({ ...kill(random), atMs: first });
+  if (random() < 0.2) kills.push({ ...kill(random), atMs: at() });
+  return [...kills, { ...change(random, gateways), atMs: at() }].sort((a, b) => a.atMs - b.atMs);
 }
 
-function fault(random: Random): Step {
-  const afterMs = random() * GAP_MS;
-  const downMs = random() * DOWN_MS;
+export function describeSteps(steps: readonly Step[]): string {
+  return steps.map((step) => JSON.stringify(step)).join("\n");
+}
+
+function kill(random: Random): Kill {
   const which = random();
-  if (which < 0.25) return { kind: "kill-hub", afterMs, downMs };
-  if (which < 0.5) return { kind: "kill-nats", afterMs };
-  return { kind: "kill-agent", afterMs, downMs, pick: random(), moves: random() < 0.3 };
+  const downMs = Math.floor(random() * DOWN_MS);
+  if (which < 0.3) return { kind: "kill-hub", downMs };
+  if (which < 0.6) return { kind: "kill-nats" };
+  return { kind: "kill-agent", downMs, pick: random(), moves: random() < 0.4 };
+}
+
+/** The mesh neither dies out nor outgrows the machine. */
+function change(random: Random, gateways: number): Change {
+  const pick = random();
+  const patienceMs = Math.floor(random() * PATIENCE_MS);
+  const isGrowing = gateways <= FEWEST || (gateways < MOST && random() < 0.5);
+  if (!isGrowing) return { kind: "revoke", pick };
+  return { kind: gateways + 2 <= MOST && random() < 0.3 ? "join-two" : "join", pick, patienceMs };
 }

@@ -1,8 +1,11 @@
-import { execFile } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parse, parseAllDocuments } from "yaml";
 import { eventually } from "../demo/eventually.ts";
 import { natsServerPath } from "../lab/nats-server.ts";
 import { type HubProcess, startHubProcess } from "./hub-process.ts";
@@ -57,7 +60,10 @@ describe("link", () => {
     expect((await spanwire("link", "list")).stdout).toMatch(/shop +eu +us +left->right tcp 443/);
     expect(await spanwire("link", "set", "--default", "none")).toMatchObject({ code: 0 });
     expect((await spanwire("link", "list")).stdout).toContain("every other pair: not linked");
+    expect((await spanwire("link", "remove", "shop", "--dry-run")).stdout).toContain("nothing was written");
     expect(await spanwire("link", "remove", "shop")).toMatchObject({ code: 0 });
+    const again = await spanwire("link", "remove", "shop");
+    expect(again).toMatchObject({ code: 4, stderr: expect.stringContaining("see: spanwire link list") });
   });
 });
 
@@ -102,6 +108,39 @@ describe("a mesh with two sites", () => {
     expect((await spanwire("status")).stdout).toMatch(/eu\/0 +serving/);
   });
 
+  test.each([
+    { args: ["cluster", "list"], keys: ["clusters"] },
+    { args: ["cluster", "show", "eu"], keys: ["cluster"] },
+    { args: ["token", "list"], keys: ["tokens"] },
+    { args: ["link", "list"], keys: ["policy", "generation"] },
+    { args: ["link", "set", "--default", "none", "--dry-run"], keys: ["changes"] },
+    { args: ["status"], keys: ["status"] },
+    { args: ["version"], keys: ["client", "node", "hub"] },
+    { args: ["get"], keys: ["clusters", "links"] },
+    { args: ["plan", "eu/0"], keys: ["0"] },
+  ])("$args: the same for programs as JSON and as YAML", async ({ args, keys }) => {
+    const json = JSON.parse((await spanwire(...args, "-o", "json")).stdout);
+    const yaml = parse((await spanwire(...args, "-o", "yaml")).stdout);
+    for (const key of keys) {
+      expect(json).toHaveProperty([key]);
+      expect(yaml).toHaveProperty([key]);
+    }
+  });
+
+  test("is watched: one line of JSON or one document of YAML for each change, until it is interrupted", async () => {
+    const sequences = (lines: readonly string[]) => lines.map((line) => Number(JSON.parse(line).status.sequence));
+    const json = watch("json");
+    const yaml = watch("yaml");
+    await eventually("first answers", () => json.lines.length > 0 && yaml.lines.length > 0);
+    await spanwire("link", "set", "watched", "--left", "eu", "--right", "us");
+    await eventually("a later sequence", () => new Set(sequences(json.lines)).size > 1);
+    await spanwire("link", "remove", "watched");
+    expect(await Promise.all([json.interrupt(), yaml.interrupt()])).toEqual([0, 0]);
+    const documents = parseAllDocuments(yaml.lines.join("\n")).map((each) => each.toJS());
+    expect(documents.length).toBeGreaterThan(0);
+    for (const each of documents) expect(each).toHaveProperty("status.meshId");
+  });
+
   test("is planned as the agents program it: the same peers", async () => {
     const { stdout } = await spanwire("plan", "eu/0");
     const [member] = members;
@@ -116,6 +155,8 @@ describe("a mesh with two sites", () => {
     await writeFile(file, stdout.replace("default: full-mesh", "default: none"));
     const diff = await spanwire("diff", "-f", file);
     expect(diff).toMatchObject({ code: 5, stdout: expect.stringContaining("link eu~us") });
+    const [link] = JSON.parse((await spanwire("diff", "-f", file, "-o", "json")).stdout).links;
+    expect(link).toMatchObject({ left: "eu", right: "us" });
     expect(await spanwire("apply", "-f", file)).toMatchObject({ code: 0 });
     expect(await spanwire("diff", "-f", file)).toMatchObject({ code: 0, stdout: "no differences\n" });
     await writeFile(file, "clusters: [{ id: eu, prefixes: [10.1.0.1/16] }]");
@@ -151,8 +192,31 @@ test("a hub that is away has an exit code of its own", async () => {
   const context = away.contextFile;
   await away.end("SIGKILL");
   const outcome = await run(["--context", context, "cluster", "list"]);
-  expect(outcome).toMatchObject({ code: 3 });
+  expect(outcome).toMatchObject({ code: 3, stderr: expect.stringContaining('Start one with "spanwire up"') });
   await away[Symbol.asyncDispose]();
+  await rm(directory, { recursive: true });
+});
+
+test.each([
+  { args: ["--context", "/nowhere/context.json", "status"], want: 'start a hub with "spanwire up"' },
+  { args: ["hub", "run", "--dir", "/proc/nowhere", "--listen", "127.0.0.1"], want: "spanwire: " },
+  { args: ["up", "--dir", "/proc/nowhere", "--nats-server", "/nowhere/nats-server"], want: "spanwire: " },
+])("$args: what fails here and not at the hub has exit code 1", async ({ args, want }) => {
+  expect(await run(args)).toMatchObject({ code: 1, stderr: expect.stringContaining(want) });
+});
+
+test("hub run starts what its file says, and SIGTERM ends it with 0", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "spanwire-run-"));
+  const file = join(directory, "hub.yaml");
+  const nats = `nats: { port: 0, binary: ${await natsServerPath()} }`;
+  await writeFile(file, `dir: ${directory}\nlisten: 127.0.0.1\nregistrationPort: 0\nfleetPort: 0\n${nats}\n`);
+  const child = spawn(process.execPath, [SPANWIRE, "hub", "run", "--config", file], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const said = createInterface({ input: child.stderr });
+  for await (const line of said) if (line.startsWith("operator context:")) break;
+  expect(await run(["--context", join(directory, "context.json"), "version"])).toMatchObject({ code: 0 });
+  expect(await endOf(child, "SIGTERM")).toBe(0);
   await rm(directory, { recursive: true });
 });
 
@@ -163,6 +227,21 @@ test("a second start goes on where the first one ended, and SIGTERM ends it clea
   await again.start();
   expect((await again.context()).meshId).toBe(meshId);
 });
+
+/** `status --watch`, its lines as they come. */
+function watch(format: "json" | "yaml") {
+  const args = [SPANWIRE, "--context", hub.contextFile, "status", "--watch", "-o", format];
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
+  const lines: string[] = [];
+  createInterface({ input: child.stdout }).on("line", (line) => lines.push(line));
+  return { lines, interrupt: () => endOf(child, "SIGINT") };
+}
+
+async function endOf(child: ChildProcess, signal: NodeJS.Signals): Promise<unknown> {
+  const exited = once(child, "exit");
+  child.kill(signal);
+  return (await exited)[0];
+}
 
 async function spanwire(...args: readonly string[]) {
   return run(["--context", hub.contextFile, ...args]);

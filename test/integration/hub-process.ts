@@ -1,7 +1,7 @@
 /** @module A real hub for tests: `spanwire up` as a process, on free ports, in a folder of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type FleetClient, openFleet } from "@spanwire/cli/fleet";
@@ -25,9 +25,23 @@ export interface HubProcess extends AsyncDisposable {
 
 const CLI = join(import.meta.dirname, "../../services/cli/main.ts");
 
+export interface HubProcessOptions {
+  /** The nats-server to run; the lab's by default. */
+  readonly natsServer?: string;
+  /** Another hub, whose keys it gets and whose NATS it uses by this URL. */
+  readonly replicaOf?: { readonly directory: string; readonly natsUrl: string };
+}
+
 /** Starts a hub and returns when it takes calls. */
-export async function startHubProcess(args: readonly string[] = []): Promise<HubProcess> {
+export async function startHubProcess(
+  args: readonly string[] = [],
+  { natsServer, replicaOf }: HubProcessOptions = {},
+): Promise<HubProcess> {
   const directory = await mkdtemp(join(tmpdir(), "spanwire-hub-"));
+  if (replicaOf !== undefined) {
+    await cp(join(replicaOf.directory, "secrets"), join(directory, "secrets"), { recursive: true });
+  }
+  const env = replicaOf === undefined ? {} : { SPANWIRE_HUB_NATS_SERVERS: replicaOf.natsUrl };
   const contextFile = join(directory, "context.json");
   const open = new DisposableStack();
   let output = "";
@@ -49,8 +63,12 @@ export async function startHubProcess(args: readonly string[] = []): Promise<Hub
     async start() {
       const ports = ["--registration-port", "0", "--fleet-port", "0", "--nats-port", "0"];
       const argv = [process.execPath, CLI, "up", "--dir", directory, "--listen", "127.0.0.1", ...ports, ...args];
-      const [file = "", ...rest] = await dieWithParent([...argv, "--nats-server", await natsServerPath()]);
-      const started = spawn(file, rest, { stdio: ["ignore", "ignore", "pipe"] });
+      const [file = "", ...rest] = await dieWithParent([
+        ...argv,
+        "--nats-server",
+        natsServer ?? (await natsServerPath()),
+      ]);
+      const started = spawn(file, rest, { stdio: ["ignore", "ignore", "pipe"], env: { ...process.env, ...env } });
       child = started;
       output = "";
       const { promise, resolve, reject } = Promise.withResolvers<void>();

@@ -31,7 +31,10 @@ export interface MemberOptions {
 const CALL_MS = 20_000;
 
 /** Creates a token, joins with it and runs the agent until it is disposed of. */
-export async function joinMember(hub: HubProcess, { clusterId, prefixes, endpoint }: MemberOptions): Promise<Member> {
+export async function joinMember(
+  hub: Pick<HubProcess, "fleet">,
+  { clusterId, prefixes, endpoint }: MemberOptions,
+): Promise<Member> {
   const stateDirectory = await mkdtemp(join(tmpdir(), `spanwire-${clusterId}-`));
   const fleet = await hub.fleet();
   const { token } = await fleet.createToken({ clusterId }, { timeoutMs: CALL_MS });
