@@ -1,36 +1,19 @@
 /** @module Many real agents in one process, each with a NATS connection, a state directory and a fake kernel of its own. */
-import { join } from "node:path";
-import { create } from "@bufbuild/protobuf";
-import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import { DEFAULT_MTU_BYTES, DEFAULT_RESILIENT_BUCKETS, DEFAULT_ROUTING } from "@spanwire/core/desired/local-facts";
 import type { Verify } from "@spanwire/core/records/crypto";
-import { Agent, type AgentState } from "@spanwire/gateway/agent";
-import { CredentialsSchema, type MapState } from "@spanwire/proto/registration";
-import { systemClock } from "@spanwire/runtime/clock/system-clock";
+import type { Agent, AgentState } from "@spanwire/gateway/agent";
 import { createVerify } from "@spanwire/runtime/crypto/verify";
-import { createLog } from "@spanwire/runtime/log/create-log";
 import { CountingKernel } from "./counting-kernel.ts";
-import { BASE_PORT, identityOf, statementSettingsOf } from "./made-up-mesh.ts";
 import type { MemberUser } from "./member-user.ts";
+import { type AgentsFrame, openAgent, runAgent } from "./open-agent.ts";
 import { startProfile } from "./profiler.ts";
 import { type Round, type RoundMeter, startRound } from "./round.ts";
 import { serveParent } from "./serve-parent.ts";
 
-export interface AgentsOptions {
+export interface AgentsOptions extends AgentsFrame {
   readonly users: readonly MemberUser[];
-  readonly meshId: string;
-  readonly authorityKey: Uint8Array;
-  readonly mapState: MapState;
-  /** Holds a state directory for each, named like its cluster. */
-  readonly directory: string;
-  /** How often an agent looks at its whole kernel although nothing has happened. */
-  readonly lookEveryMs: number;
-  readonly statusEveryMs: number;
   /** Take the signatures of the prepared map as read: a crowd of agents would spend minutes on verifying it. */
   readonly trustStored: boolean;
 }
-
-const DAY_MS = 86_400_000;
 
 const stop = new AbortController();
 const agents: { readonly agent: Agent; readonly kernel: CountingKernel }[] = [];
@@ -49,18 +32,8 @@ const handlers = {
     for (const user of options.users) await startAgent(user, options);
     isTrusting = false;
   },
-  states(): readonly Pick<AgentState, "connected" | "records" | "position" | "kernelWrites" | "notReady">[] {
+  states(): readonly Pick<AgentState, "connected" | "kernelWrites" | "reconciles">[] {
     return agents.map(({ agent }) => agent.state);
-  },
-  conditions(): readonly string[] {
-    return [
-      ...new Set(
-        agents.flatMap(({ agent }) => agent.state.conditions.map(({ type, message }) => `${type}: ${message}`)),
-      ),
-    ];
-  },
-  rssBytes(): number {
-    return process.memoryUsage.rss();
   },
   async startProfile(): Promise<void> {
     endProfile = await startProfile();
@@ -91,55 +64,13 @@ const handlers = {
 
 export type AgentsProgram = typeof handlers;
 
-async function startAgent({ site, url, caPem, jwt }: MemberUser, options: AgentsOptions): Promise<void> {
-  const { clusterId } = site;
-  const nowMs = systemClock.now();
+async function startAgent(user: MemberUser, frame: AgentsFrame): Promise<void> {
   const kernel = new CountingKernel();
-  const agent = await Agent.open({
-    stateDirectory: join(options.directory, clusterId),
-    membership: {
-      clusterId,
-      ordinal: 0,
-      incarnation: 1n,
-      hubAddress: "127.0.0.1:9",
-      receivedAtMs: nowMs,
-      credentials: create(CredentialsSchema, {
-        meshId: options.meshId,
-        authorityKey: options.authorityKey,
-        natsUrls: [url],
-        natsCaPem: caPem,
-        natsUserJwt: jwt,
-        expiresAt: timestampFromMs(nowMs + DAY_MS),
-      }),
-      mapState: options.mapState,
-    },
-    identity: identityOf(site),
-    kernel,
-    settings: {
-      ...statementSettingsOf(site),
-      basePort: BASE_PORT,
-      mtuBytes: DEFAULT_MTU_BYTES,
-      ipv6: "guarded",
-      snat: [],
-      resilientBuckets: DEFAULT_RESILIENT_BUCKETS,
-      routing: DEFAULT_ROUTING,
-      kernelRelease: "fake",
-      sysctls: [],
-      lookEveryMs: options.lookEveryMs,
-      statusEveryMs: options.statusEveryMs,
-    },
-    verify,
-    resolve: async () => [],
-    clock: systemClock,
-    random: Math.random,
-    log: createLog({ name: clusterId, level: "error" }),
-    signal: stop.signal,
-  });
+  const agent = await openAgent(user, frame, { kernel, verify, signal: stop.signal });
+  const { failed } = await runAgent(agent);
+  failed.catch(() => {}); // told by the round that waits
+  failures.push(failed);
   agents.push({ agent, kernel });
-  const running = agent.run();
-  running.catch(() => {});
-  failures.push(running.then(() => new Promise<never>(() => {})));
-  while (agent.state.notReady !== undefined) await Promise.race([systemClock.sleep(5), running]);
 }
 
 serveParent(handlers);

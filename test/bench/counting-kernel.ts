@@ -1,10 +1,10 @@
 /** @module The fake kernel, which tells when it was written to. */
-import { once } from "node:events";
 import { setImmediate } from "node:timers/promises";
 import { applyChange, type Change } from "@spanwire/gateway/kernel/change";
 import { FakeKernel } from "@spanwire/gateway/kernel/fake/fake-kernel";
 import type { Kernel } from "@spanwire/gateway/kernel/port";
 import { nowMs } from "./now.ts";
+import { silence } from "./silence.ts";
 
 export class CountingKernel implements Kernel {
   /** Called after each write, with the time at which it was done. */
@@ -38,10 +38,4 @@ export class CountingKernel implements Kernel {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
-}
-
-/** Nobody else changes it, and the agent's own changes are no news. */
-async function* silence(signal: AbortSignal): AsyncGenerator<void> {
-  if (!signal.aborted) await once(signal, "abort");
-  yield;
 }

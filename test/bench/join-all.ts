@@ -18,6 +18,7 @@ import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { createVerify } from "@spanwire/runtime/crypto/verify";
 import { lineageOf } from "./lineage-of.ts";
 import { identityOf, type KeyedRecord, type Site, sealAdmission, statementSettingsOf } from "./made-up-mesh.ts";
+import type { AgentsFrame } from "./open-agent.ts";
 import { type Stage, write } from "./stage.ts";
 
 export interface Joined {
@@ -58,6 +59,10 @@ export async function joinAll(stage: Stage, sites: readonly Site[]): Promise<Joi
   const bytes = entries.reduce((sum, entry) => sum + entry.key.length + entry.bytes.length, 0);
   const mapState = create(MapStateSchema, { ...position, digest: map.digest() });
   return { directory, mapState, records: entries.length, bytes };
+}
+
+export function frameOf({ authority: { mesh, root } }: Stage, { directory, mapState }: Joined): AgentsFrame {
+  return { meshId: mesh.meshId, authorityKey: root.publicKey, directory, mapState };
 }
 
 /** Made and kept as the site's agent would. */

@@ -8,6 +8,8 @@ import { describeEnvironment } from "./environment.ts";
 
 const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   fanout: async () => (await import("./fanout.ts")).fanout,
+  idle: async () => (await import("./idle.ts")).idle,
+  memory: async () => (await import("./memory.ts")).memory,
   register: async () => (await import("./register.ts")).register,
 };
 

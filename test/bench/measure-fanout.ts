@@ -1,19 +1,20 @@
 /** @module One crowd of agents and one of bare subscribers: the same change to each in turn, and when each was done. */
 import type { AgentsProgram } from "./agents.process.ts";
 import type { BareProgram } from "./bare.process.ts";
-import { type BareServer, startBareServer } from "./bare-server.ts";
+import { startBareServer } from "./bare-server.ts";
 import { type ByteRelay, startByteRelay } from "./byte-relay.ts";
-import { type Child, startChild } from "./child.ts";
-import { shares, usersOf } from "./crowd.ts";
+import type { Child } from "./child.ts";
+import { usersOf } from "./crowd.ts";
 import { followHeads, type Heads } from "./heads.ts";
-import { type Joined, joinAll } from "./join-all.ts";
-import { madeUpSites, type Site } from "./made-up-mesh.ts";
+import { frameOf, type Joined, joinAll } from "./join-all.ts";
+import { madeUpSites } from "./made-up-mesh.ts";
 import { type ControlWriter, createControlWriter, createMover, type Mover } from "./mover.ts";
 import { nowMs } from "./now.ts";
+import { rssBytesOf } from "./process-usage.ts";
 import { type Measurement, timed } from "./round.ts";
-import { openStage, type Stage } from "./stage.ts";
+import { openStage } from "./stage.ts";
+import { startAgents, startBare } from "./start-crowd.ts";
 import { median, quantile } from "./statistics.ts";
-import { waitFor } from "./wait-for.ts";
 
 export interface FanoutOptions {
   readonly size: number;
@@ -45,14 +46,13 @@ export interface Pair {
   readonly writes: number;
 }
 
-const HEAP_MB = 10_000;
 /** Agents share the cores here: what each does at rest is kept out of the way of what is measured. */
 const AT_REST_MS = 3_600_000;
 /** The first change opens each agent's journal and finds no code compiled. */
 const WARM_UP = 2;
 
 export async function measureFanout(options: FanoutOptions): Promise<FanoutMeasured> {
-  const { size, report, profile } = options;
+  const { size, processes, report, profile } = options;
   await using cleanup = new AsyncDisposableStack();
   const stage = cleanup.use(await openStage());
   const sites = madeUpSites(options.sites);
@@ -63,12 +63,20 @@ export async function measureFanout(options: FanoutOptions): Promise<FanoutMeasu
 
   const startedMs = nowMs();
   const relay = cleanup.use(await startByteRelay(stage.nats.url));
-  const agents = await startAgents(cleanup, options, { stage, joined, members, relay });
+  // The first agent's connection passes the relay.
+  const users = usersOf(stage, members, stage.nats.url).map((user, n) =>
+    n === 0 ? { ...user, url: relay.url } : user,
+  );
+  const agents = await startAgents(
+    cleanup,
+    { users, processes },
+    { ...frameOf(stage, joined), lookEveryMs: AT_REST_MS, statusEveryMs: AT_REST_MS, trustStored: true },
+  );
   const startSeconds = (nowMs() - startedMs) / 1_000;
-  const rssBytes = await sum(agents, (child) => child.ask("rssBytes"));
+  const rssBytes = await sum(agents, ({ pid }) => rssBytesOf(pid));
   report(`${size} agents: up after ${startSeconds.toFixed(0)} s, ${(rssBytes / size / 1e6).toFixed(1)} MB each`);
   const bareServer = cleanup.use(await startBareServer(stage));
-  const bare = await startBare(cleanup, options, { stage, bareServer, members });
+  const bare = await startBare(cleanup, { users: usersOf(stage, members, bareServer.url), processes });
 
   const [moverUser] = usersOf(stage, [mover], stage.nats.url);
   if (moverUser === undefined) throw new Error("no user for the site that moves");
@@ -88,54 +96,6 @@ export async function measureFanout(options: FanoutOptions): Promise<FanoutMeasu
     await Promise.all(agents.map((child, n) => child.ask("endProfile", `${profile}-${size}-${n}.cpuprofile`)));
   }
   return { size, pairs, map: joined, startSeconds };
-}
-
-/** The first agent's connection passes the relay. Resolves when all have programmed their kernels and are connected. */
-async function startAgents(
-  cleanup: AsyncDisposableStack,
-  { processes }: FanoutOptions,
-  { stage, joined, members, relay }: { stage: Stage; joined: Joined; members: readonly Site[]; relay: ByteRelay },
-): Promise<readonly Child<AgentsProgram>[]> {
-  const users = usersOf(stage, members, stage.nats.url).map((user, n) =>
-    n === 0 ? { ...user, url: relay.url } : user,
-  );
-  const { mesh, root } = stage.authority;
-  const agents = shares(users, processes).map((share) => {
-    const child = cleanup.use(startChild<AgentsProgram>("agents.process.ts", nodeOptions));
-    const started = child.ask("start", {
-      users: share,
-      meshId: mesh.meshId,
-      authorityKey: root.publicKey,
-      mapState: joined.mapState,
-      directory: joined.directory,
-      lookEveryMs: AT_REST_MS,
-      statusEveryMs: AT_REST_MS,
-      trustStored: true,
-    });
-    return { child, started };
-  });
-  await Promise.all(agents.map(({ started }) => started));
-  const children = agents.map(({ child }) => child);
-  await waitFor(async () => {
-    const states = await Promise.all(children.map((child) => child.ask("states")));
-    return states.flat().every(({ connected }) => connected);
-  });
-  return children;
-}
-
-const nodeOptions = { nodeOptions: [`--max-old-space-size=${HEAP_MB}`] };
-
-async function startBare(
-  cleanup: AsyncDisposableStack,
-  { processes }: FanoutOptions,
-  { stage, bareServer, members }: { stage: Stage; bareServer: BareServer; members: readonly Site[] },
-): Promise<readonly Child<BareProgram>[]> {
-  const started = shares(usersOf(stage, members, bareServer.url), processes).map(async (share) => {
-    const child = cleanup.use(startChild<BareProgram>("bare.process.ts", nodeOptions));
-    await child.ask("connect", share);
-    return child;
-  });
-  return Promise.all(started);
 }
 
 interface Play {
