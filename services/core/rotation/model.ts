@@ -1,0 +1,278 @@
+/**
+ * @module Every state that hub and gateways can reach in a rotation, however messages and crashes fall.
+ *
+ * The deciding functions are the real ones; what is modelled is the world between them. A message that is lost,
+ * repeated or late is one that is delivered at another moment, because the receiver keeps the last it took: maps are
+ * read at a sequence, statements and reports have orders, probes have numbers. A crash loses what was heard and keeps
+ * kernel and disk; it may fall between any two changes, because each change is a step of its own.
+ */
+import { type EpochView, targetEpoch } from "./epoch.ts";
+import { decideKeys } from "./keys.ts";
+import { decideStep, type GatewayReport } from "./lead.ts";
+import { decidePair, type Heard, type PairView } from "./pair.ts";
+
+export interface World {
+  readonly epoch: EpochView;
+  /** Epochs of the keys in the stored statement, by gateway. */
+  readonly statements: readonly Epochs[];
+  readonly reports: readonly (GatewayReport | undefined)[];
+  readonly gateways: readonly Gateway[];
+  readonly opensLeft: number;
+  readonly abortsLeft: number;
+}
+
+export interface Gateway {
+  readonly isAway: boolean;
+  /** As read from the map. */
+  readonly epoch: EpochView;
+  readonly statements: readonly Epochs[];
+  /** On disk. */
+  readonly keys: Epochs;
+  /** By the other gateway; its own place is unused. */
+  readonly pairs: readonly Pair[];
+}
+
+export interface Pair {
+  readonly built: Epochs;
+  readonly sendsOn: bigint | undefined;
+  readonly heard: Heard | undefined;
+  readonly ready: Epochs;
+}
+
+export type Epochs = readonly bigint[];
+
+export interface Move {
+  readonly name: string;
+  readonly world: World;
+}
+
+export interface Rules {
+  readonly decidePair: typeof decidePair;
+  /** Gateways that may lose their memory at any moment. */
+  readonly crashing: readonly number[];
+  /** Gateways that may be away at any moment: cut off and not waited for. */
+  readonly leaving: readonly number[];
+  /** Whether a gateway's work after each event is one step; else each change is, so that a crash may fall between. */
+  readonly actsAtOnce: boolean;
+}
+
+export const RULES: Rules = { decidePair, crashing: [], leaving: [], actsAtOnce: false };
+
+const STEADY: EpochView = { active: 0n, opening: undefined, state: "steady", generation: 1n };
+
+/** A mesh at rest on epoch 0. Gateways from `joined` on have just been admitted: no key, no peer. */
+export function restingWorld(size: number, limits: { opens: number; aborts: number; joined?: number }): World {
+  const { opens, aborts, joined = size } = limits;
+  const each = <T>(make: (n: number) => T): readonly T[] => Array.from({ length: size }, (_, n) => make(n));
+  const keys = each((n) => (n < joined ? [0n] : []));
+  const pairs = (own: number) =>
+    each((other) => (own < joined && other < joined && own !== other ? RESTING_PAIR : NO_PAIR));
+  return {
+    epoch: STEADY,
+    statements: keys,
+    reports: each(() => undefined),
+    gateways: each((n) => ({ isAway: false, epoch: STEADY, statements: keys, keys: keys[n] ?? [], pairs: pairs(n) })),
+    opensLeft: opens,
+    abortsLeft: aborts,
+  };
+}
+
+const NO_PAIR: Pair = { built: [], sendsOn: undefined, heard: undefined, ready: [] };
+const RESTING_PAIR: Pair = { built: [0n], sendsOn: 0n, heard: undefined, ready: [] };
+
+/** Everything that can happen next. Steps that change nothing are left out. */
+export function movesOf(world: World, rules: Rules): readonly Move[] {
+  const moves: Move[] = [...leaderMoves(world)];
+  world.gateways.forEach((gateway, own) => {
+    if (gateway.isAway) {
+      moves.push({ name: `${own} comes back`, world: withGateway(world, own, { ...gateway, isAway: false }) });
+      return;
+    }
+    const steps = [...eventMoves(world, own, gateway, rules)];
+    if (rules.actsAtOnce) {
+      moves.push(...steps.map(({ name, world }) => ({ name, world: actThrough(world, own, rules) })));
+    } else {
+      moves.push(...steps, ...actMoves(world, own, rules));
+    }
+  });
+  return moves;
+}
+
+/** Every change that the gateway can make by itself, one after the other. */
+function actThrough(world: World, own: number, rules: Rules): World {
+  const [first] = actMoves(world, own, rules);
+  return first === undefined ? world : actThrough(first.world, own, rules);
+}
+
+function leaderMoves(world: World): readonly Move[] {
+  const { epoch, opensLeft, abortsLeft } = world;
+  const live = new Set(world.gateways.flatMap(({ isAway }, n) => (isAway ? [] : [String(n)])));
+  const reports = new Map(world.reports.flatMap((report, n) => (report === undefined ? [] : [[String(n), report]])));
+  const requests = [
+    undefined,
+    ...(opensLeft > 0 ? (["open"] as const) : []),
+    ...(abortsLeft > 0 ? (["abort"] as const) : []),
+  ];
+  const nexts = requests.flatMap((request) => {
+    const step = decideStep({ epoch, live, reports, request });
+    return step.kind === "write" ? [step.epoch] : [];
+  });
+  return [...new Map(nexts.map((next) => [next.state, next])).values()].map((next) => ({
+    name: `the leader writes ${next.state}`,
+    world: {
+      ...world,
+      epoch: next,
+      opensLeft: opensLeft - (next.state === "open" ? 1 : 0),
+      abortsLeft: abortsLeft - (next.state === "aborted" ? 1 : 0),
+    },
+  }));
+}
+
+/** What reaches a gateway, or befalls it. */
+function eventMoves(world: World, own: number, gateway: Gateway, rules: Rules): readonly Move[] {
+  const { pairs } = gateway;
+  const to = (name: string, next: Gateway): Move => ({ name: `${own} ${name}`, world: withGateway(world, own, next) });
+  const moves = [to("reads the map", { ...gateway, epoch: world.epoch, statements: world.statements })];
+  const report = reportOf(world, own, rules);
+  moves.push({ name: `${own} reports`, world: { ...world, reports: replaced(world.reports, own, report) } });
+  for (const [n, other] of world.gateways.entries()) {
+    const pair = at(pairs, n);
+    const theirs = at(other.pairs, own);
+    const passes = pair.built.filter((each) => theirs.built.includes(each));
+    if (n === own || other.isAway || passes.length === 0 || theirs.sendsOn === undefined) continue;
+    const heard = { sendsOn: theirs.sendsOn, generation: other.epoch.generation };
+    moves.push(to(`hears ${n}`, { ...gateway, pairs: replaced(pairs, n, { ...pair, heard, ready: passes }) }));
+  }
+  if (rules.crashing.includes(own)) {
+    moves.push(to("crashes", { ...gateway, pairs: pairs.map((pair) => ({ ...pair, heard: undefined, ready: [] })) }));
+  }
+  if (rules.leaving.includes(own)) moves.push(to("leaves", { ...gateway, isAway: true }));
+  return moves;
+}
+
+/** The changes on disk, in the map and in the kernel that a gateway can make now, one each. */
+function actMoves(world: World, own: number, rules: Rules): readonly Move[] {
+  const gateway = at(world.gateways, own);
+  const { keys, pairs, epoch } = gateway;
+  const to = (name: string, next: Gateway): Move => ({ name: `${own} ${name}`, world: withGateway(world, own, next) });
+  const { make, destroy } = decideKeys(epoch, { held: keys, inUse: pairs.flatMap(({ built }) => built) });
+  const moves = [
+    ...destroy.map((key) => to(`destroys ${key}`, { ...gateway, keys: keys.filter((each) => each !== key) })),
+    ...make.map((key) => to(`makes ${key}`, { ...gateway, keys: [...keys, key].sort() })),
+  ];
+  if (at(world.statements, own).join() !== keys.join()) {
+    moves.push({ name: `${own} states`, world: { ...world, statements: replaced(world.statements, own, keys) } });
+  }
+  for (const n of pairs.keys()) {
+    if (n === own) continue;
+    for (const next of pairChanges(world, own, n, rules)) {
+      moves.push(to(`changes its pair with ${n}`, { ...gateway, pairs: replaced(pairs, n, next) }));
+    }
+  }
+  return moves;
+}
+
+/** The next single change towards the wish: a peer more, then the way we send, then a peer less. */
+function pairChanges(world: World, own: number, other: number, rules: Rules): readonly Pair[] {
+  const { pair, view, epoch } = pairView(world, own, other);
+  const { build, sendOn } = rules.decidePair(epoch, view);
+  const missing = build.filter((each) => !pair.built.includes(each));
+  if (missing.length > 0) return missing.map((each) => ({ ...pair, built: [...pair.built, each].sort() }));
+  if (sendOn !== pair.sendsOn) return [{ ...pair, sendsOn: sendOn }];
+  const spare = pair.built.filter((each) => !build.includes(each));
+  const left = (gone: bigint) => ({
+    built: pair.built.filter((each) => each !== gone),
+    ready: pair.ready.filter((each) => each !== gone),
+  });
+  return spare.map((gone) => ({ ...pair, ...left(gone) }));
+}
+
+function pairView(world: World, own: number, other: number): { pair: Pair; view: PairView; epoch: EpochView } {
+  const { keys, statements, pairs, epoch } = at(world.gateways, own);
+  const pair = at(pairs, other);
+  const common = keys.filter((key) => at(statements, other).includes(key));
+  const theirs = at(at(world.gateways, other).pairs, own);
+  const isAlive = !at(world.gateways, other).isAway && pair.built.some((each) => theirs.built.includes(each));
+  return { pair, epoch, view: { ...pair, common, quiet: theirs.sendsOn === pair.sendsOn, isAlive } };
+}
+
+function reportOf(world: World, own: number, rules: Rules): GatewayReport {
+  const { epoch } = at(world.gateways, own);
+  const phases = world.gateways.flatMap((_, other) => {
+    if (other === own) return [];
+    const { view } = pairView(world, own, other);
+    const { phase } = rules.decidePair(epoch, view);
+    return phase === "done" ? [] : [[String(other), phase] as const];
+  });
+  const hasKey = at(world.statements, own).includes(targetEpoch(epoch));
+  return { generation: epoch.generation, hasKey, behind: new Map(phases) };
+}
+
+function withGateway(world: World, n: number, gateway: Gateway): World {
+  return { ...world, gateways: replaced(world.gateways, n, gateway) };
+}
+
+function replaced<T>(list: readonly T[], at: number, value: T): readonly T[] {
+  return list.map((each, n) => (n === at ? value : each));
+}
+
+function at<T>(list: readonly T[], n: number): T {
+  const value = list[n];
+  if (value === undefined) throw new RangeError(`no ${n} in a list of ${list.length}`);
+  return value;
+}
+
+/**
+ * Worlds with the same print go on alike. What cannot matter any more is left out: a probe or a report of a step that
+ * its reader has passed, and of a report all but whom the next step still waits for.
+ */
+export function printWorld(world: World, { leaving }: Rules): string {
+  const { epoch, statements, reports, gateways, opensLeft, abortsLeft } = world;
+  const waited = reports.map((report) => waits(epoch, report, leaving)).join("/");
+  return [printEpoch(epoch), statements.join("/"), waited, opensLeft, abortsLeft, ...gateways.map(printGateway)].join(
+    "\n",
+  );
+}
+
+const prints = new WeakMap<Gateway, string>();
+function printGateway(gateway: Gateway): string {
+  const known = prints.get(gateway);
+  if (known !== undefined) return known;
+  const { isAway, epoch, statements, keys, pairs } = gateway;
+  const between = pairs.map(({ built, sendsOn, heard, ready }) => {
+    const isNews = heard !== undefined && heard.generation >= epoch.generation;
+    return `${built}>${sendsOn}<${isNews ? heard.sendsOn : ""}!${ready}`;
+  });
+  const print = `${isAway ? "-" : ""}${printEpoch(epoch)} ${statements.join("/")} ${keys} ${between.join(" ")}`;
+  prints.set(gateway, print);
+  return print;
+}
+
+/** Whom the report keeps the leader waiting for, as far as it could stop waiting for them. */
+function waits(
+  { state, generation }: EpochView,
+  report: GatewayReport | undefined,
+  leaving: readonly number[],
+): string {
+  if (report === undefined || report.generation < generation || !report.hasKey) return "*";
+  const behind = [...report.behind].filter(([, phase]) => !(state === "open" && phase === "drained"));
+  return behind.every(([other]) => leaving.includes(Number(other))) ? behind.map(([other]) => other).join() : "*";
+}
+
+function printEpoch({ active, opening, state, generation }: EpochView): string {
+  return `${active},${opening ?? ""},${state[0]},${generation}`;
+}
+
+/** Says which live pair cannot talk: what one sends is of an epoch for which the other has no peer. */
+export function brokenPair({ gateways }: World): string | undefined {
+  for (const [own, gateway] of gateways.entries()) {
+    for (const [other, { sendsOn }] of gateway.pairs.entries()) {
+      const far = at(gateways, other);
+      const back = at(far.pairs, own);
+      if (own === other || gateway.isAway || far.isAway || sendsOn === undefined || back.sendsOn === undefined)
+        continue;
+      if (!back.built.includes(sendsOn)) return `${own} sends to ${other} on ${sendsOn}`;
+    }
+  }
+  return undefined;
+}
