@@ -28,6 +28,8 @@ export interface OpenBao extends AsyncDisposable {
   call(method: string, path: string, body?: object, options?: CallOptions): Promise<OpenBaoReply>;
   /** Runs `bao` or a script that calls it, as root; returns its standard output. */
   command(argv: readonly string[], environment?: Readonly<Record<string, string>>): Promise<string>;
+  /** What the server has logged since it was first started. */
+  log(): string;
   seal(): Promise<void>;
   unseal(): Promise<void>;
   /** SIGSTOP makes a server that accepts and never answers; SIGCONT ends that. */
@@ -72,6 +74,7 @@ export async function startOpenBao({ store, tls }: OpenBaoOptions): Promise<Open
     call,
     command: (argv, environment = {}) =>
       executeOrThrow(argv, { env: { BAO_ADDR: address, BAO_TOKEN: rootToken, BAO: binary, ...environment } }),
+    log: () => log,
     seal: () => call("PUT", "sys/seal"),
     unseal,
     kill,

@@ -24,7 +24,8 @@ export interface VaultClient {
   readonly address: string;
   /**
    * Sends once. Throws `unavailable` with a reason: `VAULT_UNREACHABLE`, `VAULT_SEALED`, `VAULT_AWAY` (somebody answers for
-   * it and says so), `VAULT_FAILED` (status 500); `denied` (`VAULT_DENIED`) for a token that may not or is no more;
+   * it and says so), `VAULT_FAILED` (status 500); `denied` (`VAULT_DENIED`, the server's words as its cause) for a token that
+   * may not or is no more;
    * the signal's reason when it aborts.
    */
   send(request: VaultRequest, token: Secret | undefined, signal: AbortSignal): Promise<VaultResponse>;
@@ -92,7 +93,7 @@ function refused({ address, method, path, status, errors }: Refused): SpanwireEr
   const where = `secret store at ${address}`;
   if (status === 403) {
     const message = `${where}: ${said}: the hub's login needs a policy that allows ${capability(method)} on "${path}"`;
-    return new SpanwireError("denied", message, { reason: "VAULT_DENIED" });
+    return new SpanwireError("denied", message, { reason: "VAULT_DENIED", cause: said });
   }
   if (status === 500) {
     const message = `${where}: status 500 for ${method} "${path}": ${said}`;

@@ -44,7 +44,7 @@ export async function logIn(call: Caller, way: LoginWay): Promise<VaultToken> {
       : { role_id: refuseExample(way.roleId, "roleId"), secret_id: await readCredential(way.secretIdFile) };
   const answer = await call({ method: "POST", path, body }).catch((error: unknown) => {
     const isRefused = error instanceof SpanwireError && error.reason === "VAULT_DENIED";
-    throw isRefused ? loginRefused(way, "permission denied") : error;
+    throw isRefused ? loginRefused(way, String(error.cause)) : error;
   });
   if (answer.status !== 200) throw loginRefused(way, answer.errors.join("; ") || `status ${answer.status}`);
   return readGranted(answer.body);

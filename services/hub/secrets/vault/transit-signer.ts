@@ -44,7 +44,7 @@ const described = z.object({
     derived: z.boolean(),
     latest_version: z.number().int().positive(),
     min_encryption_version: z.number().int(),
-    keys: z.record(z.string(), z.object({ public_key: z.base64() })),
+    keys: z.record(z.string(), z.object({ public_key: z.string() })),
   }),
 });
 const signed = z.object({ data: z.object({ signature: z.string().regex(/^vault:v\d+:[A-Za-z0-9+/=]+$/) }) });
