@@ -1,31 +1,39 @@
 #!/bin/sh
-# Installs Spanwire from an unpacked package: install.sh hub|agent [--no-start]. Running it again upgrades nothing and
-# breaks nothing; upgrade.sh replaces the program.
+# Installs Spanwire from an unpacked package: install.sh hub|agent. Running it again changes nothing; upgrade.sh replaces
+# the program.
 set -eu
 . "$(dirname "$0")/steps.sh"
 
 role=${1:-}
-start=yes
-[ "${2:-}" = --no-start ] && start=no
-case $role in hub | agent) ;; *) fail "say what to install: install.sh hub|agent [--no-start]" ;; esac
-
+case $role in
+hub) need_program nats-server "install NATS 2.12 or newer" ;;
+agent) need_program nft "install the package nftables" ;;
+*) fail "say what to install: install.sh hub|agent" ;;
+esac
 need_root
 need_node
-copy_program
+
+[ -d "$prefix" ] || copy_program
+ensure_user "spanwire-$role"
+edited=no
+[ ! -e "/etc/spanwire/$role.yaml" ] || edited=yes
+ensure_settings "$role"
+
 case $role in
 hub)
-  ensure_user spanwire-hub
-  install_units spanwire-hub.service
-  [ $start = no ] || systemctl enable --now spanwire-hub.service
-  say "the hub runs: systemctl status spanwire-hub; its operator context is /var/lib/spanwire-hub/context.json"
+  install_units spanwire-hub
+  systemctl enable --now spanwire-hub.service
+  say "the hub runs: systemctl status spanwire-hub; settings: /etc/spanwire/hub.yaml"
+  say "next: $prefix/bin/spanwire --context /var/lib/spanwire-hub/context.json token create CLUSTER"
   ;;
 agent)
-  ensure_user spanwire-agent
-  mkdir -p /etc/spanwire
-  [ -e /etc/spanwire/agent.yaml ] || install -m 0640 -g spanwire-agent "$here/agent.yaml" /etc/spanwire/agent.yaml
-  install_units spanwire-guard.service spanwire-agent.service
-  systemctl enable spanwire-guard.service
-  [ $start = no ] || systemctl enable --now spanwire-agent.service
-  say "edit /etc/spanwire/agent.yaml, then: systemctl restart spanwire-agent"
+  install_units spanwire-guard spanwire-agent
+  systemctl enable spanwire-guard.service spanwire-agent.service
+  if [ $edited = yes ]; then
+    systemctl start spanwire-agent.service
+    say "the agent runs: systemctl status spanwire-agent; settings: /etc/spanwire/agent.yaml"
+  else
+    say "next: edit /etc/spanwire/agent.yaml, then: systemctl start spanwire-agent"
+  fi
   ;;
 esac

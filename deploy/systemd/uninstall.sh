@@ -1,21 +1,24 @@
 #!/bin/sh
-# Stops and removes Spanwire: uninstall.sh [--purge]. Without --purge state and configuration stay, so that an
-# installation later goes on where this one ended.
+# Stops and removes Spanwire: uninstall.sh [--purge]. Without --purge state and settings stay, so that an installation
+# later goes on where this one ended.
 set -eu
 . "$(dirname "$0")/steps.sh"
 
 need_root
-systemctl disable --now spanwire-agent.service spanwire-hub.service 2>/dev/null || true
-if [ -e /etc/systemd/system/spanwire-agent.service ]; then
-  "$prefix/bin/spanwire" agent down
+for unit in $(installed spanwire-agent spanwire-hub spanwire-guard); do
+  systemctl disable --now "$unit.service"
+done
+if [ -n "$(installed spanwire-agent)" ]; then
+  "$prefix/bin/spanwire" agent down --config /etc/spanwire/agent.yaml ||
+    fail "the kernel still holds what is ours; nothing was removed from the disk"
 fi
-systemctl disable --now spanwire-guard.service 2>/dev/null || true
-rm -f /etc/systemd/system/spanwire-hub.service /etc/systemd/system/spanwire-agent.service \
-  /etc/systemd/system/spanwire-guard.service
+for unit in $(installed spanwire-agent spanwire-hub spanwire-guard); do rm "$units/$unit.service"; done
 systemctl daemon-reload
 rm -rf "$prefix"
-if [ "${1:-}" = --purge ]; then
-  rm -rf /var/lib/spanwire-hub /var/lib/spanwire-agent /etc/spanwire
-  for user in spanwire-hub spanwire-agent; do userdel "$user" 2>/dev/null || true; done
-fi
-say "removed; $([ "${1:-}" = --purge ] && echo "nothing is left" || echo "state stays in /var/lib/spanwire-*")"
+[ "${1:-}" = --purge ] || { say "removed; state stays in /var/lib/spanwire-*, settings in /etc/spanwire" && exit; }
+
+rm -rf /var/lib/spanwire-hub /var/lib/spanwire-agent /etc/spanwire
+for user in spanwire-hub spanwire-agent; do
+  if id "$user" >/dev/null 2>&1; then userdel "$user"; fi
+done
+say "removed; nothing is left"

@@ -7,8 +7,6 @@ need_root
 need_node
 [ -d "$prefix" ] || fail "nothing is installed in $prefix; run install.sh first"
 copy_program
-for unit in spanwire-hub.service spanwire-guard.service spanwire-agent.service; do
-  [ ! -e "/etc/systemd/system/$unit" ] || install_units "$unit"
-done
-systemctl try-restart spanwire-hub.service spanwire-agent.service
+install_units $(installed spanwire-hub spanwire-guard spanwire-agent)
+for unit in $(installed spanwire-hub spanwire-agent); do systemctl try-restart "$unit.service"; done
 say "runs $("$prefix/bin/spanwire" version --client)"
