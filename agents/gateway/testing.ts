@@ -2,11 +2,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { DEFAULT_RESILIENT_BUCKETS, DEFAULT_ROUTING } from "@spanwire/core/desired/local-facts";
 import type { Signer } from "@spanwire/core/records/crypto";
 import { MESH_ID, recordsBy } from "@spanwire/core/records/testing";
-import { DefaultLinks, EpochState } from "@spanwire/proto/record";
+import { DefaultLinks, EpochState, type LinkPolicySchema } from "@spanwire/proto/record";
 import { CredentialsSchema, MapStateSchema } from "@spanwire/proto/registration";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
@@ -28,7 +28,9 @@ export interface TestMesh {
   readonly by: ReturnType<typeof recordsBy>;
   readonly online: Signer;
   /** Admits a gateway's identity, as Register does; `write` stores and publishes. */
-  admit(clusterId: string, gateways: readonly Signer[], write: Write): Promise<void>;
+  admit(clusterId: string, gateways: readonly Signer[], write: Write, prefixes?: readonly string[]): Promise<void>;
+  /** Writes the link policy anew. */
+  link(policy: MessageInitShape<typeof LinkPolicySchema>, write: Write): Promise<void>;
   membership(clusterId: string, ordinal: number, natsUrl: string): Membership;
 }
 
@@ -45,16 +47,21 @@ export async function createTestMesh(): Promise<TestMesh> {
   hub.write("delegation", await by.delegation(online));
   const epoch = { active: 0n, state: EpochState.STEADY };
   hub.write("epoch", await by.sign(online, { key: "epoch", ...order, body: { case: "epoch", value: epoch } }));
-  const policy = { defaultLinks: DefaultLinks.FULL_MESH };
-  const body = { case: "linkPolicy", value: policy } as const;
-  hub.write("policy.links", await by.sign(root, { key: "policy.links", ...order, body }));
+  const link: TestMesh["link"] = async (policy, write) => {
+    const key = "policy.links";
+    const generation = (hub.map.get(key)?.order.generation ?? 0n) + 1n;
+    const value = { defaultLinks: DefaultLinks.FULL_MESH, ...policy };
+    write(key, await by.sign(root, { key, incarnation: 1n, generation, body: { case: "linkPolicy", value } }));
+  };
+  await link({}, (key, bytes) => hub.write(key, bytes));
 
   const blocks = new Map<string, number>();
   return {
     hub,
     by,
     online,
-    async admit(clusterId, gateways, write) {
+    link,
+    async admit(clusterId, gateways, write, prefixes) {
       const index = blocks.get(clusterId) ?? blocks.size;
       blocks.set(clusterId, index);
       const key = `cluster.${clusterId}`;
@@ -62,7 +69,7 @@ export async function createTestMesh(): Promise<TestMesh> {
       const admission = {
         clusterId,
         overlayIndex: index,
-        prefixes: [`10.${Math.floor(index / 256)}.${index % 256}.0/24`],
+        prefixes: [...(prefixes ?? [`10.${Math.floor(index / 256)}.${index % 256}.0/24`])],
         gateways: gateways.map(({ publicKey }, ordinal) => ({ ordinal, identityKey: publicKey, incarnation: 1n })),
       };
       const body = { case: "admission", value: admission } as const;
