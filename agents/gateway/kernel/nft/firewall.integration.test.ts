@@ -134,20 +134,50 @@ test("leaves traffic alone that has no remote end", async () => {
   expect(await lab.connects(lab.local, lab.remote, 80)).toBe(false);
 });
 
-test("written again and again under traffic, it neither lets a packet out in clear nor loses one that may pass", async () => {
+const UDP = out({ protocol: "udp", ports: port(9000, 9001) });
+const BOTH_WAYS = (prefix: string) => [
+  out({ destination: prefix, protocol: "udp", ports: port(9000, 9001) }),
+  out({ direction: "in", source: prefix, destination: "10.1.0.0/16", protocol: "udp", ports: port(9000, 9001) }),
+];
+
+test.each([
+  {
+    change: "another policy",
+    models: [{ forward: [UDP] }, { forward: [UDP, out({ protocol: "tcp", ports: port(7002) })] }],
+  },
+  {
+    change: "new neighbours",
+    models: [
+      { forward: BOTH_WAYS("10.2.0.0/16") },
+      {
+        remote: ["10.1.128.0/17", "10.2.0.0/16", "10.3.0.0/16"],
+        forward: ["10.1.128.0/17", "10.2.0.0/16", "10.3.0.0/16"].flatMap(BOTH_WAYS),
+      },
+    ],
+  },
+  {
+    change: "a wider prefix over the one in use",
+    models: [
+      { remote: ["10.2.0.0/24"], forward: BOTH_WAYS("10.2.0.0/24") },
+      { remote: ["10.2.0.0/16", "10.2.0.0/24"], forward: [...BOTH_WAYS("10.2.0.0/16"), ...BOTH_WAYS("10.2.0.0/24")] },
+    ],
+  },
+])("written 20 times under traffic ($change), it neither lets a packet pass that may not nor loses one that may", async ({
+  models,
+}) => {
   await using lab = await createPacketLab("ipv4");
   const { local, remote } = lab;
-  const models = [7001, 7002].map((tcp) => ({
-    forward: [out({ protocol: "udp", ports: port(9000) }), out({ protocol: "tcp", ports: port(tcp) })],
-  }));
   await apply(lab, models[0] ?? {});
   const may = lab.startFlow(local, remote, { port: 9000, fromPort: 5000 });
-  const mayNot = lab.startFlow(local, remote, { port: 9001, fromPort: 5001 });
-  for (let round = 0; round < 20; round++) await apply(lab, models[round % 2] ?? {});
-  const passed = await may.stop();
+  const answers = lab.startFlow(remote, local, { port: 5002, fromPort: 9001 });
+  const mayNot = lab.startFlow(local, remote, { port: 9002, fromPort: 5001 });
+  for (let round = 1; round <= 20; round++) await apply(lab, models[round % 2] ?? {});
+  for (const flow of [may, answers]) {
+    const { sent, received } = await flow.stop();
+    expect(sent).toBeGreaterThan(200);
+    expect(received).toBe(sent);
+  }
   const leaked = await mayNot.stop();
-  expect(passed.sent).toBeGreaterThan(200);
-  expect(passed.received).toBe(passed.sent);
   expect(leaked.sent).toBeGreaterThan(200);
   expect(leaked.received).toBe(0);
 });

@@ -7,7 +7,7 @@ import type { Run } from "../namespace.ts";
 import type { Counter, FirewallPort, ForeignChain, Forwarded, ObservedFirewall } from "../port.ts";
 import { addEmptyChain, deleteTable, type ListedObject, replaceTable } from "./batch.ts";
 import { TABLE } from "./commands.ts";
-import { digestListing, digestRuleset, findSeal, sealName } from "./digest.ts";
+import { digestListing, findSeal, firewallDigest, sealName } from "./digest.ts";
 import { droppingChains, foreignTables } from "./foreign-chains.ts";
 import { renderFirewall } from "./render.ts";
 import { DENIED, ENTERED, PASSED } from "./render-link-policy.ts";
@@ -57,7 +57,7 @@ export function createNftFirewall({ readCounter, readGeneration, run }: NftOptio
     const ruleset = renderFirewall(firewall);
     await commit(change, replaceTable(ruleset, (await read()).objects));
     const listing = digestListing((await list("table", ...OUR_TABLE)) ?? []);
-    await commit(change, addEmptyChain(sealName({ ruleset: digestRuleset(ruleset), listing })));
+    await commit(change, addEmptyChain(sealName({ model: firewallDigest(firewall), listing })));
   }
 
   async function readForwarded(): Promise<Forwarded | undefined> {
@@ -107,7 +107,7 @@ function toObserved(listing: readonly ListedObject[] | undefined): ObservedFirew
   if (seal.listing !== digestListing(listing)) {
     return { kind: "altered", difference: "another program changed it after it was written" };
   }
-  return { kind: "present", digest: seal.ruleset };
+  return { kind: "present", digest: seal.model };
 }
 
 function readCounters(listing: readonly ListedObject[]): Map<string, Counter> {

@@ -6,6 +6,7 @@ import { type ListedObject, replaceTable } from "./batch.ts";
 import { firewallDigest } from "./digest.ts";
 import { remotePrefixes } from "./remote-prefixes.ts";
 import { renderFirewall } from "./render.ts";
+import { SAMPLE } from "./sample.ts";
 
 const MODEL: Firewall = {
   remote: ["10.2.0.0/16", "198.18.0.64/26", "fd00:2::/64"],
@@ -91,6 +92,57 @@ test("remote prefixes are made disjoint, and each is found in the one that cover
     }),
   );
 });
+
+test("the sample, by which a change of the rendering is known, has every form of rule", () => {
+  const known = new Set(formsOf(SAMPLE));
+  const anyModel = fc.record({
+    remote: fc.uniqueArray(anyPrefix, { maxLength: 5 }),
+    forward: fc.array(anyRule, { maxLength: 5 }),
+    translated: fc.subarray(["10.1.0.0/16", "fd00:1::/64"]),
+    clamped: fc.boolean(),
+  });
+  fc.assert(
+    fc.property(anyModel, ({ remote, forward, translated, clamped }) => {
+      const snat = translated.map((source) => ({
+        source,
+        destination: source,
+        to: source.includes(":") ? "fd00::30" : "198.18.0.48",
+      }));
+      const mssClamp = clamped ? { ipv4: 1380, ipv6: 1360 } : undefined;
+      for (const form of formsOf({ ...MODEL, remote, forward, snat, mssClamp })) expect(known).toContain(form);
+    }),
+  );
+});
+
+const anyRule: fc.Arbitrary<ForwardRule> = fc
+  .record({
+    direction: fc.constantFrom("out", "in", "through"),
+    ends: fc.constantFrom(
+      ["10.1.0.0/16", "10.2.0.0/16"],
+      ["10.1.0.7/32", "10.2.0.9/32"],
+      ["fd00:1::/64", "fd00:2::7/128"],
+    ),
+    protocol: fc.constantFrom("any", "tcp", "udp", "icmp"),
+    ports: fc.array(fc.constantFrom({ first: 80, last: 80 }, { first: 90, last: 99 }), { maxLength: 2 }),
+  })
+  .map(({ ends: [source = "", destination = ""], protocol, ports, direction }) =>
+    rule({ source, destination, direction, protocol, ports: protocol === "tcp" || protocol === "udp" ? ports : [] }),
+  );
+
+/** Each chain's hook and each rule, without the values that it is about. */
+function formsOf(model: Firewall): string[] {
+  const { chains, sets } = renderFirewall(model);
+  return [
+    ...chains.flatMap(({ hook, rules }) => [JSON.stringify(hook), ...rules.map((each) => JSON.stringify(each, blank))]),
+    ...sets.map(({ name, type, map }) => JSON.stringify({ name, type, map })),
+  ];
+}
+
+function blank(key: string, value: unknown): unknown {
+  if (key === "right") return "value"; // a port, a range or several, a prefix or an address
+  if (typeof value === "number") return 0;
+  return typeof value === "string" && ["protocol", "counter", "target", "addr"].includes(key) ? "name" : value;
+}
 
 test("writes only the elements that come and go, and keeps what stays", () => {
   const ruleset = renderFirewall({ ...MODEL, remote: ["10.2.0.0/16", "10.3.0.0/16"] });
