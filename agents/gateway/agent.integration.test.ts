@@ -203,6 +203,32 @@ test("the status tells of links, versions and conditions", async () => {
   });
 });
 
+test("the status tells what is amiss on the host, and no more once it is mended", async () => {
+  await using scene = await Scene.open();
+  const { kernel } = await scene.start("eu", undefined, { lookEveryMs: 20 });
+  const said = () => {
+    const conditions = scene.statuses.at(-1)?.conditions.filter(({ type }) => type !== "NoGateway");
+    return conditions?.map(({ type, subject }) => `${type} ${subject}`);
+  };
+  await eventually(said).toEqual([]);
+  const via = (destination: string) => ({ device: "lan", destination, table: 254 });
+  kernel.setHost({
+    connected: [via("10.0.0.0/24")],
+    routed: [via("10.0.1.128/25")],
+    devices: [{ name: "lan", forwarding: false }],
+  });
+  kernel.setForeignChains([{ name: "ip filter FORWARD", policy: "drop", version: "1" }]);
+  kernel.setForwarded({ entered: 100, denied: 0, passed: 0 });
+  await eventually(said).toEqual([
+    "HostFirewallDrops firewall ip filter FORWARD",
+    "LanNotForwarding device lan",
+    "PrefixShadowsLocal prefix 10.0.1.0/24",
+  ]);
+  kernel.setHost({ routed: [], devices: [{ name: "lan", forwarding: true }] });
+  kernel.setForeignChains([]);
+  await eventually(said).toEqual([]);
+});
+
 test("at rest nothing is written", async () => {
   await using scene = await Scene.open();
   const [eu, us] = [await scene.start("eu", undefined, { lookEveryMs: 20 }), await scene.start("us")];
