@@ -199,8 +199,8 @@ test("a hub that is away has an exit code of its own", async () => {
 
 test.each([
   { args: ["--context", "/nowhere/context.json", "status"], want: 'start a hub with "spanwire up"' },
-  { args: ["hub", "run", "--dir", "/proc/nowhere", "--listen", "127.0.0.1"], want: "spanwire: " },
-  { args: ["up", "--dir", "/proc/nowhere", "--nats-server", "/nowhere/nats-server"], want: "spanwire: " },
+  { args: ["hub", "run", "--dir", "/dev/null/nowhere", "--listen", "127.0.0.1"], want: "spanwire: " },
+  { args: ["up", "--dir", "/dev/null/nowhere", "--nats-server", "/nowhere/nats-server"], want: "spanwire: " },
 ])("$args: what fails here and not at the hub has exit code 1", async ({ args, want }) => {
   expect(await run(args)).toMatchObject({ code: 1, stderr: expect.stringContaining(want) });
 });
