@@ -4,21 +4,27 @@
  * Node does not strip types under node_modules, so what is installed has to be JavaScript. koffi looks for its native
  * library in ../../build/koffi from the file it stands in, hence lib/spanwire/ and build/koffi/.
  */
-import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { build } from "esbuild";
 
 const here = import.meta.dirname;
-const dist = join(here, "dist");
+const finished = join(here, "dist");
 const modules = join(here, "../../node_modules");
 
-await rm(dist, { recursive: true, force: true });
+// Made beside its place and moved there whole: programs may be running from the one before.
+const dist = await mkdtemp(join(here, "dist-"));
 const bytes = await bundle();
 await copyNativeLibraries();
 await cp(join(here, "bin"), join(dist, "bin"), { recursive: true });
 await cp(join(here, "../../LICENSE"), join(dist, "LICENSE"));
 await cp(join(here, "../../deploy/systemd"), join(dist, "deploy/systemd"), { recursive: true });
 await writePackage();
+const before = await mkdtemp(join(here, "dist-"));
+// There may be none yet, or one that cannot be moved: a folder of an overlay's lower layer.
+await rename(finished, before).catch(() => rm(finished, { recursive: true, force: true }));
+await rename(dist, finished);
+await rm(before, { recursive: true });
 process.stdout.write(`services/cli/dist: spanwire ${(bytes / 1e6).toFixed(1)} MB\n`);
 
 /** Returns the size of what it wrote. */

@@ -13,13 +13,11 @@ let spanwire: string;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "spanwire-bundle-"));
-  await run(process.execPath, ["services/cli/build.ts"], { cwd: CHECKOUT });
-  const packed = await run("npm", ["pack", "--json", "--pack-destination", directory, "./services/cli/dist"], {
-    cwd: CHECKOUT,
-  });
-  const [{ filename }] = JSON.parse(packed.stdout) as [{ filename: string }];
-  await run("tar", ["-xzf", join(directory, filename), "-C", directory]);
-  spanwire = join(directory, "package/bin/spanwire");
+  const pack = `npm run --silent build && npm pack --silent --pack-destination ${directory} ./services/cli/dist`;
+  await run("sh", ["-c", pack], { cwd: CHECKOUT });
+  const prefix = ["--prefix", directory, "--offline", "--cache", join(directory, "cache")];
+  await run("npm", ["install", "-g", ...prefix, "spanwire-0.1.0.tgz"], { cwd: directory });
+  spanwire = join(directory, "bin/spanwire");
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
 
