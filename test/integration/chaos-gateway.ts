@@ -13,6 +13,7 @@ import { create } from "@bufbuild/protobuf";
 import { DEFAULT_RESILIENT_BUCKETS, DEFAULT_ROUTING } from "@spanwire/core/desired/local-facts";
 import type { Secret } from "@spanwire/core/identity/secret";
 import type { RecordMap } from "@spanwire/core/records/record-map";
+import type { AgentSettings } from "@spanwire/gateway/agent";
 import { localNetworks } from "@spanwire/gateway/dataplane/local-networks";
 import { Reconciler } from "@spanwire/gateway/dataplane/reconcile";
 import { ensureIdentity } from "@spanwire/gateway/identity/gateway-identity";
@@ -22,6 +23,7 @@ import type { Change } from "@spanwire/gateway/kernel/change";
 import { FakeKernel } from "@spanwire/gateway/kernel/fake/fake-kernel";
 import type { DataplaneSettings } from "@spanwire/gateway/local-facts";
 import { Planner } from "@spanwire/gateway/planner";
+import type { ReportedCondition } from "@spanwire/gateway/report/map-conditions";
 import { MapStore } from "@spanwire/gateway/subscription/map-store";
 import type { Entry } from "@spanwire/gateway/subscription/offer-all";
 import { NOWHERE, type Position } from "@spanwire/gateway/subscription/position";
@@ -45,8 +47,7 @@ export interface ChaosGateway extends AsyncDisposable {
   /** Where it says it can be reached. */
   readonly host: string;
   readonly reconciles: number;
-  /** The types of its conditions. */
-  readonly conditions: readonly string[];
+  readonly conditions: readonly ReportedCondition[];
   readonly position: Position;
   /** Resolves with what its disk held then, when it runs again. Does nothing while it is down. */
   kill(downMs: number, host?: string): Promise<readonly Entry[]>;
@@ -68,6 +69,7 @@ export interface ChaosGatewayOptions {
   readonly patienceMs: number;
   /** Where it connects in the place of what the hub says: a relay. */
   readonly natsUrl?: string;
+  readonly settings?: Partial<AgentSettings>;
 }
 
 const BASE_PORT = 51_820;
@@ -108,7 +110,12 @@ export async function startChaosGateway(options: ChaosGatewayOptions): Promise<C
   let lives = 0;
   let running: TestAgent | undefined;
   const start = async () => {
-    const settings = { ...DATAPLANE, endpoints: [{ host, basePort: BASE_PORT }], lookEveryMs: 100 };
+    const settings = {
+      ...DATAPLANE,
+      endpoints: [{ host, basePort: BASE_PORT }],
+      lookEveryMs: 100,
+      ...options.settings,
+    };
     running = await startTestAgent({ stateDirectory, membership, kernel, settings });
   };
   await start();
@@ -127,7 +134,7 @@ export async function startChaosGateway(options: ChaosGatewayOptions): Promise<C
       return running?.agent.state.reconciles ?? 0;
     },
     get conditions() {
-      return running?.agent.state.conditions.map(({ type }) => type) ?? [];
+      return running?.agent.state.conditions ?? [];
     },
     get position() {
       return running?.agent.state.position ?? NOWHERE;
