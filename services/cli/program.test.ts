@@ -29,6 +29,7 @@ test("the commands are these", () => {
     get
     diff
     apply
+    operator create
     backup
     restore
     version

@@ -6,6 +6,7 @@ import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { backupCommand, hubCommand, restoreCommand, upCommand } from "./commands/hub.ts";
 import { linkCommand } from "./commands/link.ts";
 import { applyCommand, diffCommand, getCommand } from "./commands/mesh-file.ts";
+import { operatorCommand } from "./commands/operator.ts";
 import { planCommand } from "./commands/plan.ts";
 import { statusCommand } from "./commands/status.ts";
 import { tokenCommand } from "./commands/token.ts";
@@ -33,6 +34,7 @@ export function createProgram(session: Session): Command {
     getCommand(session),
     diffCommand(session),
     applyCommand(session),
+    operatorCommand(session),
     backupCommand(session),
     restoreCommand(session),
     versionCommand(session),

@@ -116,6 +116,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
     address: { host: config.listen, port: config.fleetPort },
     service: createFleetService({
       ...common,
+      ca,
       reports,
       gateways,
       unverifiedServers,

@@ -18,6 +18,8 @@ export const REASONS = {
   INVALID_NKEY: "invalid",
   // Operators.
   OPERATOR_REQUIRED: "denied",
+  ROLE_REQUIRED: "denied",
+  BAD_PUBLIC_KEY: "invalid",
   // Load and failures of what is behind the hub.
   RATE_LIMITED: "exhausted",
   BUSY: "conflict",

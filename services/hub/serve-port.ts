@@ -6,7 +6,7 @@ import { measureCalls } from "@spanwire/runtime/grpc/measure-calls";
 import { type RunningServer, serve } from "@spanwire/runtime/grpc/serve";
 import { createServerTls } from "@spanwire/runtime/grpc/server-tls";
 import type { Logger } from "@spanwire/runtime/log/logger";
-import { authorizeOperators } from "./api/authorize.ts";
+import { authorize } from "./api/authorize.ts";
 import { type CertificateAuthority, SERVER_LIFETIME_MS } from "./authority/ca.ts";
 
 export interface PortOptions {
@@ -35,7 +35,7 @@ export async function servePort(options: PortOptions): Promise<RunningServer> {
     ...(forOperators ? { clientCaPem: ca.certificatePem } : {}),
   });
   const tls = createServerTls(await material());
-  const interceptors = [measureCalls(meter), ...(forOperators ? [authorizeOperators(meshId)] : [])];
+  const interceptors = [measureCalls(meter), authorize(meshId)];
   const server = await serve({ services: [service], tls, address, log, interceptors });
   const renew = async () => {
     try {

@@ -48,6 +48,13 @@ const FLEET: Bases<typeof FleetService> = {
   setLinkPolicy: { policy: { defaultLinks: 1, links: [link] }, expectedGeneration: 2n ** 64n - 1n, dryRun: false },
   getStatus: {},
   watchStatus: {},
+  createOperator: {
+    name: "alice",
+    role: 1,
+    publicKey: new Uint8Array(91), // of no key
+    certificateRequest: new Uint8Array(200),
+    ttl: { seconds: 60n },
+  },
   getMap: {},
   exportState: {},
 };
@@ -65,8 +72,9 @@ const registration = {
   labels: label,
   ordinal: 0,
   nkey: `U${"A".repeat(55)}`,
+  certificateRequest: new Uint8Array(200),
 };
-const renewal = { clusterId: "none", ordinal: 0 };
+const renewal = { clusterId: "none", ordinal: 0, certificateRequest: new Uint8Array(200) };
 const bodyOf = (schema: typeof RegistrationSchema | typeof RenewalSchema, base: Base) =>
   toBinary(schema, create(schema, base));
 

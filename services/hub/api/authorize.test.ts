@@ -1,34 +1,97 @@
 import { FleetService } from "@spanwire/proto/fleet";
+import { RegistrationService } from "@spanwire/proto/registration";
 import type { CallContext } from "@spanwire/runtime/grpc/context";
-import { describe, expect, test } from "vitest";
-import { authorizeOperators, PERMISSION_OF, permissionsOf } from "./authorize.ts";
+import { expect, test } from "vitest";
+import { ACCESS, authorize, methodName, operatorOf } from "./authorize.ts";
 
-const withName = (spiffeId: string | undefined) => ({ spiffeId, der: new Uint8Array() });
+const METHODS = [...RegistrationService.methods, ...FleetService.methods];
 
 test("every method has an entry, and every entry a method", () => {
-  expect(Object.keys(PERMISSION_OF).sort()).toEqual(FleetService.methods.map(({ localName }) => localName).sort());
+  expect([...ACCESS.keys()].sort()).toEqual(METHODS.map(methodName).sort());
 });
 
-test.each([
-  { who: "an operator", certificate: withName("spiffe://m/operator/admin"), count: 3 },
-  { who: "an operator of another mesh", certificate: withName("spiffe://other/operator/admin"), count: 0 },
-  { who: "a gateway", certificate: withName("spiffe://m/cluster/eu/gateway/0"), count: 0 },
-  { who: "a cluster named operator", certificate: withName("spiffe://m/cluster/operator/gateway/0"), count: 0 },
-  { who: "a certificate without a name", certificate: withName(undefined), count: 0 },
-  { who: "a name that is almost one", certificate: withName("spiffe://m/operator/admin/x"), count: 0 },
-  { who: "nobody", certificate: undefined, count: 0 },
-])("$who has $count permissions", ({ certificate, count }) => {
-  expect(permissionsOf(certificate, "m").size).toBe(count);
+test("nobody can end or restart the hub by the API", () => {
+  expect(METHODS.filter(({ name }) => /shutdown|stop|restart|exit|kill|reload|terminate|quit/i.test(name))).toEqual([]);
 });
 
-describe.each(FleetService.methods.map((method) => ({ name: method.name, method })))("$name", ({ method }) => {
-  const call = (spiffeId: string) => {
-    const peer = { address: "", certificate: withName(spiffeId) };
-    const context = { peer } as CallContext;
-    return authorizeOperators("m")({ method, context }, async () => {});
-  };
-  test("is for operators only", async () => {
-    await expect(call("spiffe://m/cluster/eu/gateway/0")).rejects.toMatchObject({ reason: "OPERATOR_REQUIRED" });
-    await expect(call("spiffe://m/operator/admin")).resolves.toBeUndefined();
-  });
+const CALLERS = {
+  nobody: undefined,
+  "a certificate without a name": { spiffeId: undefined },
+  agent: { spiffeId: "spiffe://m/cluster/eu/gateway/0" },
+  "a cluster named operator": { spiffeId: "spiffe://m/cluster/operator/gateway/0" },
+  "an admin of another mesh": { spiffeId: "spiffe://other/operator/admin/a" },
+  "a role that is none": { spiffeId: "spiffe://m/operator/root/a" },
+  "a name that is almost one": { spiffeId: "spiffe://m/operator/admin/a/b" },
+  viewer: { spiffeId: "spiffe://m/operator/viewer/a" },
+  operator: { spiffeId: "spiffe://m/operator/operator/a" },
+  admin: { spiffeId: "spiffe://m/operator/admin/a" },
+} as const;
+type Caller = keyof typeof CALLERS;
+
+function certificateOf(caller: Caller) {
+  const named = CALLERS[caller];
+  return named && { ...named, der: new Uint8Array() };
+}
+
+/** "yes", or the reason of the refusal. */
+async function tryAs(caller: Caller, method: (typeof METHODS)[number]): Promise<string> {
+  const context = { peer: { address: "", certificate: certificateOf(caller) } } as CallContext;
+  return authorize("m")({ method, context }, async () => {}).then(
+    () => "yes",
+    (error: { reason: string }) => error.reason,
+  );
+}
+
+test("who may call what", async () => {
+  const rows = await Promise.all(
+    METHODS.map(async (method) => {
+      const callers = ["nobody", "agent", "viewer", "operator", "admin"] as const;
+      const answers = await Promise.all(callers.map((caller) => tryAs(caller, method)));
+      return `${method.name}: ${callers.filter((_, at) => answers[at] === "yes").join(", ")}`;
+    }),
+  );
+  expect(rows.join("\n")).toMatchInlineSnapshot(`
+    "Challenge: nobody, agent, viewer, operator, admin
+    Register: nobody, agent, viewer, operator, admin
+    Renew: nobody, agent, viewer, operator, admin
+    Leave: nobody, agent, viewer, operator, admin
+    GetVersion: viewer, operator, admin
+    CreateToken: operator, admin
+    ListTokens: viewer, operator, admin
+    RevokeToken: operator, admin
+    ListClusters: viewer, operator, admin
+    GetCluster: viewer, operator, admin
+    UpdateCluster: operator, admin
+    RevokeCluster: operator, admin
+    RevokeGateway: operator, admin
+    DeleteCluster: operator, admin
+    WatchAcknowledgements: viewer, operator, admin
+    GetLinkPolicy: viewer, operator, admin
+    SetLinkPolicy: operator, admin
+    GetStatus: viewer, operator, admin
+    WatchStatus: viewer, operator, admin
+    CreateOperator: admin
+    GetMap: viewer, operator, admin
+    ExportState: admin"
+  `);
+});
+
+const CLOSED = METHODS.filter((method) => ACCESS.get(methodName(method)) !== "anybody");
+const STRANGERS = (Object.keys(CALLERS) as Caller[]).filter(
+  (caller) => operatorOf(certificateOf(caller), "m") === undefined,
+);
+
+test.each(
+  CLOSED.map((method) => ({ name: methodName(method), method })),
+)("$name is for operators of this mesh only", async ({ method }) => {
+  expect(STRANGERS).toHaveLength(7);
+  for (const caller of STRANGERS) expect(await tryAs(caller, method), caller).toBe("OPERATOR_REQUIRED");
+});
+
+test("a role that is too small is told which one it takes", async () => {
+  const context = { peer: { address: "", certificate: certificateOf("viewer") } } as CallContext;
+  const refused = authorize("m")({ method: FleetService.method.setLinkPolicy, context }, async () => {});
+  await expect(refused).rejects.toThrow(
+    'SetLinkPolicy: needs the role operator, "a" is viewer; an admin can give it with: spanwire operator create',
+  );
 });

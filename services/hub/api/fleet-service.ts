@@ -1,6 +1,7 @@
 /** @module FleetService: what operators may ask and do. */
 import { FleetService } from "@spanwire/proto/fleet";
 import { type BoundService, bindService } from "@spanwire/runtime/grpc/handlers";
+import type { CertificateAuthority } from "../authority/ca.ts";
 import type { EndOptions } from "../registration/end-gateways.ts";
 import type { TokenFrame } from "../registration/tokens.ts";
 import type { Connections } from "../status/connections.ts";
@@ -9,10 +10,12 @@ import type { ReportView } from "../status/report-view.ts";
 import { clusterHandlers } from "./clusters.ts";
 import { exportHandlers } from "./export.ts";
 import { linkPolicyHandlers } from "./link-policy.ts";
+import { operatorHandlers } from "./operators.ts";
 import { statusHandlers } from "./status.ts";
 import { tokenHandlers } from "./tokens.ts";
 
 export interface FleetOptions extends EndOptions {
+  readonly ca: Pick<CertificateAuthority, "certifyOperator">;
   readonly reports: ReportView;
   /** Whose connections to NATS have ended. */
   readonly gateways: Pick<Connections, "goneAtMs" | "changes">;
@@ -35,6 +38,7 @@ export function createFleetService(options: FleetOptions): BoundService {
     ...clusterHandlers(options),
     ...linkPolicyHandlers(options),
     ...statusHandlers(options),
+    ...operatorHandlers(options),
     ...exportHandlers(options),
   });
 }

@@ -1,6 +1,8 @@
+import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { SpanwireError } from "@spanwire/core/errors";
 import { appliedKey } from "@spanwire/core/records/key";
 import { RecordMap } from "@spanwire/core/records/record-map";
 import { sealRecord } from "@spanwire/core/records/seal";
@@ -9,6 +11,7 @@ import { GatewayStatusSchema } from "@spanwire/proto/agent";
 import {
   type ExportStateResponse,
   FleetService,
+  OperatorRole,
   TokenState,
   type WatchAcknowledgementsResponse,
 } from "@spanwire/proto/fleet";
@@ -24,7 +27,9 @@ import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
 import { jwtAuthenticator } from "@spanwire/runtime/nats/authenticator";
 import { connectNats } from "@spanwire/runtime/nats/connect";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { createRequestedKey } from "../authority/requested-key.ts";
 import { CALL, createTestGateway, makeDirectory, type RunningHub, startHub, type TestGateway } from "../testing.ts";
+import { ACCESS, methodName } from "./authorize.ts";
 
 let directory: Awaited<ReturnType<typeof makeDirectory>>;
 let hub: RunningHub;
@@ -121,7 +126,7 @@ describe("lets in nobody but operators:", () => {
   });
 
   test("so does one with a certificate of another CA", async () => {
-    const foreign = await (await createTestCa()).issue({ uri: `spiffe://${hub.ready.meshId}/operator/admin` });
+    const foreign = await (await createTestCa()).issue({ uri: `spiffe://${hub.ready.meshId}/operator/admin/a` });
     using channel = open({ caPem: hub.context.caPem, certificate: foreign });
     await expect(createClient(FleetService, channel).getVersion({}, CALL)).rejects.toMatchObject({
       code: "unavailable",
@@ -143,6 +148,50 @@ describe("lets in nobody but operators:", () => {
       await expect(answer, localName).rejects.toMatchObject({ code: "denied", reason: "OPERATOR_REQUIRED" });
     }
   });
+});
+
+describe("an operator is certified for a key of its own:", () => {
+  const { publicKeySpki: publicKey, request: certificateRequest, privateKeyPem } = createRequestedKey();
+  const key = { publicKey: new Uint8Array(publicKey), certificateRequest: new Uint8Array(certificateRequest) };
+
+  test.each([
+    { role: OperatorRole.VIEWER, allowed: ["viewer"] },
+    { role: OperatorRole.OPERATOR, allowed: ["viewer", "operator"] },
+    { role: OperatorRole.ADMIN, allowed: ["viewer", "operator", "admin"] },
+  ])("role $role may call what is for $allowed, over TLS", async ({ role, allowed }) => {
+    const made = await hub.fleet.createOperator({ name: "alice", role, ...key, ttl: { seconds: 60n } }, CALL);
+    const { validTo } = new X509Certificate(made.certificatePem);
+    expect(Date.parse(validTo)).toBe(Number(made.expiresAt?.seconds) * 1_000);
+    const certificate = { chainPem: made.certificatePem, privateKeyPem };
+    using channel = openChannel({ address: hub.ready.fleetAddress, tls: { caPem: hub.context.caPem, certificate } });
+    const client = createClient(FleetService, channel);
+    for (const descriptor of FleetService.methods) {
+      const { localName, methodKind } = descriptor;
+      // Most of these empty requests are refused, for another reason.
+      const call = Reflect.get(client, localName)({}, CALL);
+      const answer: unknown = await (methodKind === "unary" ? call : call.next()).catch((error: unknown) => error);
+      if (methodKind !== "unary") await call.return();
+      const isRefused = answer instanceof SpanwireError && answer.reason === "ROLE_REQUIRED";
+      expect({ localName, isRefused }).toEqual({
+        localName,
+        isRefused: !allowed.includes(ACCESS.get(methodName(descriptor)) ?? ""),
+      });
+    }
+  });
+
+  test.each([
+    { name: "no key", bad: { publicKey: new Uint8Array(91) } },
+    { name: "a key of another kind", bad: { publicKey: largerSpki() } },
+    { name: "a key with something behind it", bad: { publicKey: new Uint8Array([...publicKey, 0]) } },
+  ])("$name is refused", async ({ bad }) => {
+    const wish = { name: "alice", role: OperatorRole.VIEWER, ...key, ...bad };
+    await expect(hub.fleet.createOperator(wish, CALL)).rejects.toMatchObject({ reason: "BAD_PUBLIC_KEY" });
+  });
+
+  function largerSpki(): Uint8Array<ArrayBuffer> {
+    const pair = generateKeyPairSync("ec", { namedCurve: "P-384" });
+    return new Uint8Array(pair.publicKey.export({ format: "der", type: "spki" }));
+  }
 });
 
 test("says which versions run, and that it leads", async () => {

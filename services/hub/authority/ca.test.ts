@@ -19,7 +19,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { createFakeSecretStore } from "../secrets/fake-secret-store.ts";
 import { type CertificateAuthority, openCertificateAuthority } from "./ca.ts";
-import { formatSpiffeId, parseSpiffeId } from "./spiffe-id.ts";
+import { formatSpiffeId, OPERATOR_ROLES, parseSpiffeId } from "./spiffe-id.ts";
 
 const nowMs = Date.now();
 const lifetime = { nowMs, lifetimeMs: 3_600_000 };
@@ -97,9 +97,9 @@ test("a certificate serves its purpose only", async () => {
   const asClient = await ca.issueServer({ ...lifetime, hosts: ["localhost", "127.0.0.1"] });
   const server = await ca.issueServer({ ...lifetime, hosts: ["127.0.0.1"] });
   await expect(shakeHands(ca, { server, client: asClient })).rejects.toThrow("INVALID_PURPOSE");
-  const client = await ca.issueOperator({ ...lifetime, name: "alice" });
+  const client = await ca.issueOperator({ ...lifetime, name: "alice", role: "viewer" });
   await expect(shakeHands(ca, { server: asServer, client })).rejects.toThrow("unsuitable certificate purpose");
-  const stranger = await (await openCa()).issueOperator({ ...lifetime, name: "alice" });
+  const stranger = await (await openCa()).issueOperator({ ...lifetime, name: "alice", role: "viewer" });
   await expect(shakeHands(ca, { server, client: stranger })).rejects.toThrow("SELF_SIGNED_CERT_IN_CHAIN");
 });
 
@@ -115,8 +115,8 @@ describe("TLS 1.3 tells the server the name of", () => {
     },
     {
       name: "an operator",
-      client: (ca: CertificateAuthority) => ca.issueOperator({ ...lifetime, name: "alice" }),
-      want: "spiffe://mesh-abc/operator/alice",
+      client: (ca: CertificateAuthority) => ca.issueOperator({ ...lifetime, name: "alice", role: "viewer" }),
+      want: "spiffe://mesh-abc/operator/viewer/alice",
     },
   ])("$name", async ({ client, want }) => {
     const ca = await openCa();
@@ -159,18 +159,27 @@ function toPair({ chainPem, privateKeyPem }: ServerCertificate) {
 test("names survive being written and read", () => {
   const label = fc.stringMatching(/^[a-z0-9]([a-z0-9-]{0,20}[a-z0-9])?$/);
   fc.assert(
-    fc.property(label, label, fc.integer({ min: 0, max: 15 }), (meshId, name, ordinal) => {
-      const gatewayId = { kind: "gateway", meshId, clusterId: name, ordinal } as const;
-      const operatorId = { kind: "operator", meshId, name } as const;
-      expect(parseSpiffeId(formatSpiffeId(gatewayId))).toEqual(gatewayId);
-      expect(parseSpiffeId(formatSpiffeId(operatorId))).toEqual(operatorId);
-    }),
+    fc.property(
+      label,
+      label,
+      fc.integer({ min: 0, max: 15 }),
+      fc.constantFrom(...OPERATOR_ROLES),
+      (meshId, name, ordinal, role) => {
+        const gatewayId = { kind: "gateway", meshId, clusterId: name, ordinal } as const;
+        const operatorId = { kind: "operator", meshId, role, name } as const;
+        expect(parseSpiffeId(formatSpiffeId(gatewayId))).toEqual(gatewayId);
+        expect(parseSpiffeId(formatSpiffeId(operatorId))).toEqual(operatorId);
+      },
+    ),
   );
   for (const other of [
     "",
     "spiffe://m/cluster/eu",
-    "spiffe://m/operator/a/b",
-    "https://m/operator/a",
+    "spiffe://m/operator/a",
+    "spiffe://m/operator/root/a",
+    "spiffe://m/operator/admin/a/b",
+    "spiffe://m/operator/admin/",
+    "https://m/operator/admin/a",
     "spiffe://m/x",
   ]) {
     expect(parseSpiffeId(other)).toBeUndefined();

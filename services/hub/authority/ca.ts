@@ -1,18 +1,16 @@
 /** @module The mesh's certificate authority: what it certifies, whoever holds its key. */
 import { findHost } from "@spanwire/core/address/host";
 import { SpanwireError } from "@spanwire/core/errors";
-import { Secret } from "@spanwire/core/identity/secret";
 import type { GatewayRef } from "@spanwire/core/subjects";
 import { signingKeySpki } from "@spanwire/runtime/crypto/signing-key";
 import { spkiSha256Of } from "@spanwire/runtime/grpc/pin";
 import type { ServerCertificate } from "@spanwire/runtime/grpc/server-tls";
 import type { SecretStore } from "../secrets/port.ts";
-import { encodeCertificateRequest } from "./certificate/encode-request.ts";
-import { generateP256Key, readP256Key, spkiOf } from "./certificate/p256-key.ts";
 import { toPem } from "./certificate/pem.ts";
 import type { CertificateIssuer, CertificateWish, Lifetime } from "./certificate-issuer.ts";
 import { openOwnIssuer } from "./own-issuer.ts";
-import { formatSpiffeId } from "./spiffe-id.ts";
+import { createRequestedKey, type RequestedKey } from "./requested-key.ts";
+import { formatSpiffeId, type OperatorRole } from "./spiffe-id.ts";
 
 /** Its methods throw `unavailable` (retryable) while the issuer is away. */
 export interface CertificateAuthority {
@@ -23,14 +21,22 @@ export interface CertificateAuthority {
   issueServer(options: Lifetime & { readonly hosts: readonly string[] }): Promise<ServerCertificate>;
   /** For a gateway's own Ed25519 identity: the certificate, then the CA, as PEM. */
   issueGateway(options: Lifetime & GatewayRef & GatewayKey): Promise<string>;
-  /** For a person or a program that may use FleetService, with a new key. `name` is a DNS label. */
-  issueOperator(options: Lifetime & { readonly name: string }): Promise<ServerCertificate>;
+  /** For a person or a program that may use FleetService, with a new key. */
+  issueOperator(options: Lifetime & OperatorName): Promise<ServerCertificate>;
+  /** The same for a key that was made elsewhere: the certificate, then the CA, as PEM. */
+  certifyOperator(options: Lifetime & OperatorName & RequestedKey): Promise<string>;
 }
 
 export interface GatewayKey {
   readonly identityKey: Uint8Array;
-  /** PKCS #10 of that key; undefined where the agent sent none, which some issuers refuse. */
-  readonly certificateRequest?: Uint8Array | undefined;
+  /** PKCS #10 of that key; empty where the agent sent none, which some issuers refuse. */
+  readonly certificateRequest?: Uint8Array;
+}
+
+export interface OperatorName {
+  /** A DNS label. */
+  readonly name: string;
+  readonly role: OperatorRole;
 }
 
 const DAY_MS = 86_400_000;
@@ -50,13 +56,13 @@ export function createCertificateAuthority(issuer: CertificateIssuer, meshId: st
   const { certificatePem } = issuer;
   const issueChain = async (wish: CertificateWish) =>
     `${toPem("CERTIFICATE", await issuer.issue(wish))}${certificatePem}`;
-  const issueWithKey = async (wish: Omit<CertificateWish, "publicKeySpki" | "request">): Promise<ServerCertificate> => {
-    const made = generateP256Key();
-    const key = readP256Key(made);
-    return {
-      chainPem: await issueChain({ ...wish, publicKeySpki: spkiOf(key), request: encodeCertificateRequest(key) }),
-      privateKeyPem: new Secret(Buffer.from(toPem("PRIVATE KEY", made.reveal()))),
-    };
+  const issueWithKey = async (wish: Omit<CertificateWish, keyof RequestedKey>): Promise<ServerCertificate> => {
+    const { privateKeyPem, ...key } = createRequestedKey();
+    return { chainPem: await issueChain({ ...wish, ...key }), privateKeyPem };
+  };
+  const operator = ({ name, role, ...lifetime }: Lifetime & OperatorName) => {
+    const uri = formatSpiffeId({ kind: "operator", meshId, role, name });
+    return { ...lifetime, subject: name, use: { kind: "client", uri } } as const;
   };
   return {
     certificatePem,
@@ -69,15 +75,15 @@ export function createCertificateAuthority(issuer: CertificateIssuer, meshId: st
       }
       return issueWithKey({ ...lifetime, subject, use: { kind: "server", hosts } });
     },
-    async issueGateway({ clusterId, ordinal, identityKey, certificateRequest: request, ...lifetime }) {
+    async issueGateway({ clusterId, ordinal, identityKey, certificateRequest, ...lifetime }) {
       const uri = formatSpiffeId({ kind: "gateway", meshId, clusterId, ordinal });
       const publicKeySpki = signingKeySpki(identityKey);
       const subject = `${clusterId}.${ordinal}`;
+      const request = certificateRequest?.length ? certificateRequest : undefined;
       return issueChain({ ...lifetime, subject, use: { kind: "client", uri }, publicKeySpki, request });
     },
-    async issueOperator({ name, ...lifetime }) {
-      const uri = formatSpiffeId({ kind: "operator", meshId, name });
-      return issueWithKey({ ...lifetime, subject: name, use: { kind: "client", uri } });
-    },
+    issueOperator: (options) => issueWithKey(operator(options)),
+    certifyOperator: ({ publicKeySpki, request, ...options }) =>
+      issueChain({ ...operator(options), publicKeySpki, request }),
   };
 }
