@@ -138,6 +138,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const fleetAddress = formatAddress(config.advertise, fleet.port);
   await writeOperatorAccess({ authority, address: fleetAddress, path: contextFile, clock });
   const metricsPort = await openHealth(config, { isReady: readiness.isReady, metrics, open });
+  foundation.keys.started();
   onReady?.({ meshId, registrationAddress: hubAddress, fleetAddress, metricsPort, contextFile });
   await Promise.all([answering, leadership.done, reports.done, gateways.done, readiness.done]);
 }

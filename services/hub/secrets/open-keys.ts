@@ -15,6 +15,8 @@ export interface Keys {
   readonly openRoot?: () => Promise<Signer>;
   /** The CA's issuer, where its key is not in the store. */
   readonly openIssuer?: () => Promise<CertificateIssuer>;
+  /** Said when the hub serves: until then each call waits while the store is away, from then on it fails. */
+  started(): void;
   /** What operators should know of the store now; empty while it serves. */
   conditions(): readonly HubCondition[];
   /** Resolves when the signal has aborted. */
@@ -36,7 +38,7 @@ export async function openKeys({ dir, secrets }: KeysConfig, options: VaultOptio
     return openVault(settings, options);
   }
   const store = await openFileSecretStore(secretsDirectory(dir));
-  return { store, conditions: () => [], done: Promise.resolve() };
+  return { store, started: () => {}, conditions: () => [], done: Promise.resolve() };
 }
 
 export function secretsDirectory(dir: string): string {

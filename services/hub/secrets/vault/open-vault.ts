@@ -5,12 +5,12 @@ import type { Clock, Random } from "@spanwire/core/time";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import type { Keys } from "../open-keys.ts";
 import { createBreaker } from "./breaker.ts";
-import { createCaller } from "./caller.ts";
+import { createCaller, isAway } from "./caller.ts";
 import { createVaultClient } from "./client.ts";
 import { describeVault, type VaultFacts } from "./describe-vault.ts";
 import type { LoginWay } from "./login.ts";
 import { openPkiIssuer } from "./pki-issuer.ts";
-import { startSession } from "./session.ts";
+import { startSession, type VaultSession } from "./session.ts";
 import { openTransitSigner, readTransitKey, type TransitKey } from "./transit-signer.ts";
 import { createTransport } from "./transport.ts";
 import { createVaultSecretStore } from "./vault-secret-store.ts";
@@ -39,7 +39,7 @@ export interface VaultOptions {
 const BACKOFF = { baseMs: 500, capMs: 10_000 };
 const START_AGAIN_MS = 1_000;
 
-/** Waits until the store serves; throws what a person has to mend: a refused login, a key or a policy that is not there. */
+/** What is opened with it throws what a person has to mend: a refused login, a key or a policy that is not there. */
 export async function openVault(settings: VaultSettings, options: VaultOptions): Promise<Keys> {
   const { address, namespace, kv, transit, pki, timeoutMs, login } = settings;
   const { clock, random, log, signal } = options;
@@ -59,17 +59,22 @@ export async function openVault(settings: VaultSettings, options: VaultOptions):
     },
     ...options,
   });
-  await untilServed(() => readTransitKey(session.call, transit), options);
-
-  const store = createVaultSecretStore({ session, ...kv });
+  let isStarting = true;
+  const patient: Pick<VaultSession, "call"> = {
+    call: (request) => (isStarting ? untilServed(() => session.call(request), options) : session.call(request)),
+  };
+  const store = createVaultSecretStore({ session: patient, ...kv });
   return {
     store,
     async openRoot() {
-      const signer = await openTransitSigner({ session, ...transit, secrets: store, waiting });
+      const signer = await openTransitSigner({ session: patient, ...transit, secrets: store, waiting });
       signingVersion = signer.version;
       return signer;
     },
-    openIssuer: () => openPkiIssuer({ session, ...pki, secrets: store, waiting }),
+    openIssuer: () => openPkiIssuer({ session: patient, ...pki, secrets: store, waiting }),
+    started() {
+      isStarting = false;
+    },
     conditions: () =>
       describeVault({
         address,
@@ -81,14 +86,13 @@ export async function openVault(settings: VaultSettings, options: VaultOptions):
   };
 }
 
-async function untilServed(ask: () => Promise<unknown>, { clock, log, signal }: VaultOptions): Promise<void> {
+async function untilServed<T>(ask: () => Promise<T>, { clock, log, signal }: VaultOptions): Promise<T> {
   for (;;) {
     try {
-      await ask();
-      return;
+      return await ask();
     } catch (err) {
       signal.throwIfAborted();
-      if (!(err instanceof SpanwireError) || err.code !== "unavailable") throw err;
+      if (!(err instanceof SpanwireError) || !isAway(err)) throw err;
       log.warn({ err }, "waiting for the secret store");
       await clock.sleep(START_AGAIN_MS, signal);
     }
