@@ -15,7 +15,12 @@ export interface AccessOptions {
 /** Written anew at each start, 0600: with the port of this start and a certificate that is good for a year from it. */
 export async function writeOperatorAccess({ authority, address, path, clock }: AccessOptions): Promise<void> {
   const { ca, root, mesh } = authority;
-  const issued = await ca.issueOperator({ name: "local", role: "admin", nowMs: clock.now(), lifetimeMs: OPERATOR_LIFETIME_MS });
+  const issued = await ca.issueOperator({
+    name: "local",
+    role: "admin",
+    nowMs: clock.now(),
+    lifetimeMs: OPERATOR_LIFETIME_MS,
+  });
   await writeOperatorContext(path, {
     address,
     meshId: mesh.meshId,
