@@ -1,0 +1,19 @@
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { execute } from "../lab/execute.ts";
+
+const CHECKOUT = join(import.meta.dirname, "../..");
+const npm = (...args: readonly string[]) => execute(["npm", ...args], { cwd: CHECKOUT });
+
+test("npm test refuses a tier that there is not, and says which there are", async () => {
+  const refused = await npm("--silent", "test", "--", "no-such-tier");
+  expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining("there are: unit, integration") });
+});
+
+test("npm run bench measures, with its environment, and says so on its last line", async () => {
+  const small = ["fanout", "--agents", "5", "--pairs", "1", "--processes", "1"];
+  const { stdout, stderr } = await npm("run", "--silent", "bench", "--", ...small, "--json");
+  const measured = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
+  expect(measured, stderr).toMatchObject({ bench: "fanout", environment: { node: process.versions.node } });
+  for (const row of measured.rows) expect(row).toMatchObject({ name: expect.any(String), unit: expect.any(String) });
+});
