@@ -11,6 +11,7 @@ done
 if [ -n "$(installed spanwire-agent)" ]; then
   "$prefix/bin/spanwire" agent down --config /etc/spanwire/agent.yaml ||
     fail "the kernel still holds what is ours; nothing was removed from the disk"
+  rmdir /run/wireguard 2>/dev/null || true # others may have theirs in it
 fi
 for unit in $(installed spanwire-agent spanwire-hub spanwire-guard); do rm "$units/$unit.service"; done
 systemctl daemon-reload

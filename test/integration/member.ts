@@ -28,7 +28,7 @@ export interface MemberOptions {
   readonly endpoint: string;
 }
 
-const CALL_MS = 20_000;
+const CALL_MS = 60_000;
 
 /** Creates a token, joins with it and runs the agent until it is disposed of. */
 export async function joinMember(

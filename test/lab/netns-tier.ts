@@ -1,4 +1,7 @@
 /** @module The tier of tests that need root and a kernel with WireGuard. */
+import { readLabConfig } from "./config.ts";
+import { ensurePrograms } from "./programs.ts";
+import { progressToStderr } from "./progress.ts";
 import type { VmOutcome } from "./vm/boot.ts";
 import type { VmRun } from "./vm/run.ts";
 import { runWhereWireGuardIs } from "./where-wireguard-is.ts";
@@ -8,6 +11,7 @@ const LIMIT_MS = 30 * 60_000;
 
 /** Runs the `netns` project of Vitest, unchanged, where WireGuard is; throws `Unavailable` when that is nowhere. */
 export async function runNetnsTier(filters: readonly string[] = [], options: Partial<VmRun> = {}): Promise<VmOutcome> {
+  await ensurePrograms(["systemctl"], readLabConfig(), progressToStderr()); // a test boots it inside
   const command = ["vitest", "run", "--project", "netns", ...filters];
   return runWhereWireGuardIs({ timeoutMs: LIMIT_MS, ...options, command });
 }

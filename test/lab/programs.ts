@@ -19,6 +19,7 @@ const PACKAGE_OF = {
   ping: "iputils-ping",
   pip3: "python3-pip",
   "qemu-system-x86_64": "qemu-system-x86",
+  systemctl: "systemd",
   tcpdump: "tcpdump",
   wg: "wireguard-tools",
   "wireguard-go": "wireguard-go",
