@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { readdir, readFile, stat } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { FleetService } from "@spanwire/proto/fleet";
@@ -141,6 +141,18 @@ test("says what to do when there is no nats-server", async () => {
   const config = hubConfigSchema.parse({ dir: directory.path });
   const options = { log: createRecordingLog(), searchPath: "", signal: new AbortController().signal };
   await expect(run(config, options)).rejects.toThrow("--nats-server");
+});
+
+test("does not start with a seed of an example file, and says which", async () => {
+  const seedFile = join(directory.path, "seed");
+  await writeFile(seedFile, "SA_REPLACE_ME_WITH_THE_SEED_OF_A_SIGNING_KEY\n");
+  const account = { id: "A", seedFile, operatorSeedFile: seedFile, systemCredsFile: seedFile };
+  const config = hubConfigSchema.parse({ dir: directory.path, nats: { servers: ["nats://127.0.0.1:1"], account } });
+  const options = { log: createRecordingLog(), searchPath: "", signal: new AbortController().signal };
+  await expect(run(config, options)).rejects.toMatchObject({
+    reason: "EXAMPLE_CREDENTIAL",
+    message: expect.stringContaining(`${seedFile}: it is the text of an example`),
+  });
 });
 
 test("a start that fails once the store is open ends the process, with the reason", async () => {

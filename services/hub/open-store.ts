@@ -14,6 +14,7 @@ import { type ExternalOperator, openExternalOperator } from "./nats/external-ope
 import { type HubConnections, openHubConnections } from "./nats/hub-connections.ts";
 import { type NatsOperator, type OwnOperator, openNatsOperator } from "./nats/operator.ts";
 import { type Keys, openKeys } from "./secrets/open-keys.ts";
+import { refuseExample } from "./secrets/refuse-example.ts";
 import { refuseOwnServer, requireDurability } from "./state/durability.ts";
 import { openNatsStateStore } from "./state/jetstream/nats-state-store.ts";
 import { readStoreFacts } from "./state/jetstream/read-store-facts.ts";
@@ -85,11 +86,12 @@ async function useNats({ nats }: HubConfig, { ca }: Authority): Promise<OwnNats>
 
 async function openExternal({ nats: { account } }: HubConfig): Promise<ExternalOperator | undefined> {
   if (account === undefined) return undefined;
-  const read = async (file: string) => new Secret(await readFile(file));
+  const readSeed = async (file: string) =>
+    new Secret(Buffer.from(refuseExample((await readFile(file, "utf8")).trim(), file)));
   return openExternalOperator({
     account: account.id,
-    accountSeed: await read(account.seedFile),
-    operatorSeed: await read(account.operatorSeedFile),
-    systemCreds: await read(account.systemCredsFile),
+    accountSeed: await readSeed(account.seedFile),
+    operatorSeed: await readSeed(account.operatorSeedFile),
+    systemCreds: new Secret(await readFile(account.systemCredsFile)),
   });
 }

@@ -5,7 +5,7 @@ import type { SpanwireError } from "@spanwire/core/errors";
 import { MAP_BUCKET } from "@spanwire/core/subjects";
 import { PayloadSchema, RecordSchema } from "@spanwire/proto/record";
 import { spkiSha256Of } from "@spanwire/runtime/grpc/pin";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { openCertificateAuthority } from "../../authority/ca.ts";
 import { CALL, createTestGateway, makeDirectory, type RunningHub, startHub } from "../../testing.ts";
 import { createFakeSecretStore } from "../fake-secret-store.ts";
@@ -167,6 +167,8 @@ test("does not start with a credential of an example, nor with one that is refus
 });
 
 test("trusts no server but one whose certificate the pinned CA has signed", async () => {
+  vi.stubEnv("VAULT_SKIP_VERIFY", "1");
+  onTestFinished(() => void vi.unstubAllEnvs());
   const { login } = set;
   const address = set.bao.tlsAddress ?? "";
   const request = { method: "GET", path: "sys/health" } as const;
