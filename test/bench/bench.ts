@@ -5,6 +5,13 @@ export interface Bench {
   readonly summary: string;
   /** Options of its own, as parseArgs takes them, with their defaults. */
   readonly options: Readonly<Record<string, { readonly type: "string"; readonly default: string }>>;
+  /** For benchmarks of the kernel's WireGuard: they run where that is, in the lab's VM if need be. */
+  readonly needsWireGuard?: {
+    /** Of the whole run, a slow machine's included. */
+    readonly limitMs: number;
+    /** Makes on this machine what cannot be made in the VM, which has no network. */
+    prepare(): Promise<void>;
+  };
   run(options: Readonly<Record<string, string>>, report: (line: string) => void): Promise<readonly Row[]>;
 }
 

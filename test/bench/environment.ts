@@ -1,6 +1,6 @@
 /** @module Where figures were taken: without it they mean nothing. */
 import { execFile } from "node:child_process";
-import { access } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { availableParallelism, release } from "node:os";
 import { promisify } from "node:util";
 import { natsServerPath } from "../lab/nats-server.ts";
@@ -9,7 +9,8 @@ const run = promisify(execFile);
 
 export interface Environment {
   readonly kernel: string;
-  readonly accelerator: "kvm" | "none";
+  /** "tcg": every instruction is emulated, and only ratios mean anything. */
+  readonly accelerator: "hardware" | "tcg";
   readonly cpus: number;
   readonly node: string;
   readonly nats: string;
@@ -19,15 +20,17 @@ export interface Environment {
 export async function describeEnvironment(): Promise<Environment> {
   return {
     kernel: release(),
-    accelerator: await access("/dev/kvm").then(
-      () => "kvm" as const,
-      () => "none" as const,
-    ),
+    accelerator: (await isEmulated()) ? "tcg" : "hardware",
     cpus: availableParallelism(),
     node: process.versions.node,
     nats: await output(await natsServerPath(), "--version"),
     commit: await output("git", "rev-parse", "--short", "HEAD"),
   };
+}
+
+/** Whether this machine's processor is QEMU's own. */
+export async function isEmulated(): Promise<boolean> {
+  return (await readFile("/proc/cpuinfo", "utf8")).includes("QEMU TCG CPU");
 }
 
 async function output(file: string, ...args: readonly string[]): Promise<string> {
