@@ -101,8 +101,10 @@ export function backupCommand(session: Session): Command {
     .description("write the hub's keys and state to one file; run it where the hub runs")
     .requiredOption("--out <file>", "the file to write, 0600: whoever has it is the mesh")
     .option("--dir <folder>", "the hub's folder", DEFAULT_DIR)
+    .option("--without-keys", "of a hub with secrets in Vault or OpenBao: their own backup holds them")
     .addHelpText("after", examples("backup --out mesh.backup"))
-    .action(async ({ out: path, dir }: { out: string; dir: string }, command: Command) => {
+    .action(async ({ out: path, dir: folder, withoutKeys }: BackupFlags, command: Command) => {
+      const dir = withoutKeys ? undefined : folder;
       const { createBackup } = await import("@spanwire/hub/backup/create-backup");
       const { context } = globalOptions(command);
       const { meshId } = await session.context(context);
@@ -110,6 +112,12 @@ export function backupCommand(session: Session): Command {
       const { secrets, entries } = await createBackup({ dir, meshId, exported, path, nowMs: session.now() });
       session.note(`${path}: ${secrets} keys and ${entries} entries of mesh ${meshId}\n`);
     });
+}
+
+interface BackupFlags {
+  readonly out: string;
+  readonly dir: string;
+  readonly withoutKeys?: boolean;
 }
 
 export function restoreCommand(session: Session): Command {

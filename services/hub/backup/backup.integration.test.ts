@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from "node:fs/promises";
+import { readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DefaultLinks } from "@spanwire/proto/record";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
@@ -103,4 +103,12 @@ test("needs the hub's own directory", async () => {
     nowMs: 0,
   });
   await expect(elsewhere).rejects.toThrow("run it where the hub runs, with its --dir");
+});
+
+test("a backup without keys is for a hub that has them in Vault, and the other way round", async () => {
+  const exported = hub.fleet.exportState({}, CALL);
+  const made = await createBackup({ dir: undefined, meshId: hub.ready.meshId, exported, path, nowMs: Date.now() });
+  expect(made).toMatchObject({ secrets: 0, entries: expect.any(Number) });
+  await expect(restore()).rejects.toThrow(/holds no keys: they are in Vault; say where with --config/);
+  expect(await readdir(fresh.path)).toEqual([]);
 });

@@ -6,8 +6,8 @@ import { secretsDirectory } from "../secrets/open-keys.ts";
 import { writeArchive } from "./archive.ts";
 
 export interface BackupOptions {
-  /** The hub's directory, on this machine. */
-  readonly dir: string;
+  /** The hub's directory, on this machine; undefined where its keys are in Vault, whose own backup holds them. */
+  readonly dir: string | undefined;
   readonly meshId: string;
   /** What FleetService.ExportState gives. */
   readonly exported: AsyncIterable<ExportStateResponse>;
@@ -22,7 +22,7 @@ export interface BackupMade {
 
 /** Writes the archive and says what is in it. Throws `not-found` for a directory without keys. */
 export async function createBackup({ dir, meshId, exported, path, nowMs }: BackupOptions): Promise<BackupMade> {
-  const secrets = await readSecrets(secretsDirectory(dir));
+  const secrets = dir === undefined ? {} : await readSecrets(secretsDirectory(dir));
   const entries: { bucket: string; key: string; bytes: Uint8Array }[] = [];
   for await (const { bucket, key, value } of exported) entries.push({ bucket, key, bytes: value });
   await writeArchive(path, { meshId, createdAtMs: nowMs, secrets, entries });
@@ -32,7 +32,10 @@ export async function createBackup({ dir, meshId, exported, path, nowMs }: Backu
 async function readSecrets(directory: string): Promise<Record<string, Uint8Array>> {
   const names = await listFileSecrets(directory).catch(() => []);
   if (names.length === 0) {
-    throw new SpanwireError("not-found", `back up: no keys in ${directory}; run it where the hub runs, with its --dir`);
+    throw new SpanwireError(
+      "not-found",
+      `back up: no keys in ${directory}; run it where the hub runs, with its --dir, or where they are in Vault, with --without-keys`,
+    );
   }
   const store = await openFileSecretStore(directory);
   const secrets: Record<string, Uint8Array> = {};

@@ -31,6 +31,7 @@ export interface Restored {
 /** Throws `conflict` (`NOT_EMPTY`) for a directory that has the keys of another mesh. */
 export async function restoreBackup({ path, ...options }: RestoreOptions): Promise<Restored> {
   const archive = await readArchive(path);
+  requireSameHome(options.config, archive);
   if (options.config.secrets.type === "file") await restoreSecrets(options, archive);
   const ending = new AbortController();
   const signal = AbortSignal.any([options.signal, ending.signal]);
@@ -43,6 +44,16 @@ export async function restoreBackup({ path, ...options }: RestoreOptions): Promi
     ending.abort();
     await opened.done;
   }
+}
+
+/** With other keys than it was made with, the store would be that of another mesh. */
+function requireSameHome({ secrets: { type } }: OpenOptions["config"], { meshId, secrets }: Archive): void {
+  const hasKeys = Object.keys(secrets).length > 0;
+  if (hasKeys === (type === "file")) return;
+  const what = hasKeys
+    ? "the backup holds the keys, and secrets.type is vault: restore it with files"
+    : "the backup holds no keys: they are in Vault; say where with --config";
+  throw new SpanwireError("invalid", `restore mesh "${meshId}": ${what}`, { reason: "KEYS_ELSEWHERE" });
 }
 
 async function restoreSecrets(options: OpenOptions, { secrets, meshId }: Archive): Promise<void> {

@@ -1,12 +1,16 @@
 import { readdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import type { SpanwireError } from "@spanwire/core/errors";
 import { MAP_BUCKET } from "@spanwire/core/subjects";
 import { PayloadSchema, RecordSchema } from "@spanwire/proto/record";
+import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { spkiSha256Of } from "@spanwire/runtime/grpc/pin";
+import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { openCertificateAuthority } from "../../authority/ca.ts";
+import { createBackup } from "../../backup/create-backup.ts";
+import { restoreBackup } from "../../backup/restore-backup.ts";
 import { CALL, createTestGateway, makeDirectory, type RunningHub, startHub } from "../../testing.ts";
 import { createFakeSecretStore } from "../fake-secret-store.ts";
 import { MESH_ID, openTestSession, type SetUpBao, setUpBao } from "./testing.ts";
@@ -155,6 +159,25 @@ test("a rotated signing key is told, and a restarted hub is the same mesh", asyn
   const { status } = await hub.fleet.getStatus({}, CALL);
   expect(status?.clusters.length).toBeGreaterThan(3);
   expect(token.authoritySha256).toEqual((await hub.token("again")).authoritySha256);
+});
+
+test("a backup without keys and the keys in the store are the mesh again, in another directory", async () => {
+  const path = join(files.path, "backup");
+  const exported = hub.fleet.exportState({}, CALL);
+  const { clusters: before } = await hub.fleet.listClusters({}, CALL);
+  const { config, context } = hub;
+  await createBackup({ dir: undefined, meshId: context.meshId, exported, path, nowMs: Date.now() });
+  await hub.stop();
+  const searchPath = dirname(config.nats.binary ?? "");
+  const parts = { log: createRecordingLog(), clock: systemClock, random: Math.random, searchPath };
+  const dir = join(files.path, "restored");
+  const signal = AbortSignal.timeout(60_000);
+  expect(await restoreBackup({ path, config: { ...config, dir }, ...parts, signal })).toMatchObject({
+    meshId: context.meshId,
+  });
+  hub = await start({ dir: "restored" });
+  expect((await hub.fleet.listClusters({}, CALL)).clusters.map(({ id }) => id)).toEqual(before.map(({ id }) => id));
+  expect(hub.context.authorityKey).toEqual(context.authorityKey);
 });
 
 test("does not start with a credential of an example, nor with one that is refused, and says where it is", async () => {

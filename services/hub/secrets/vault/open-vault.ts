@@ -36,7 +36,7 @@ export interface VaultOptions {
   readonly signal: AbortSignal;
 }
 
-const BACKOFF = { baseMs: 500, capMs: 10_000 };
+const BACKOFF = { baseMs: 500, capMs: 3_000 };
 const START_AGAIN_MS = 1_000;
 
 /** What is opened with it throws what a person has to mend: a refused login, a key or a policy that is not there. */

@@ -32,8 +32,8 @@ interface Held extends VaultToken {
   readonly fullLifetimeMs: number;
 }
 
-const PROBE_MS = 10_000;
-const BACKOFF = { baseMs: 500, capMs: 10_000 };
+const PROBE_MS = 5_000;
+const BACKOFF = { baseMs: 500, capMs: 3_000 };
 /** A part of the life, drawn anew each time, so that hubs that started together do not renew together. */
 const RENEW_AFTER = { part: 0.5, jitter: 0.2 };
 
