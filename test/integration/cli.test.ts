@@ -4,6 +4,9 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { openFleet } from "@spanwire/cli/fleet";
+import { runProgram } from "@spanwire/cli/run";
+import { readOperatorContext } from "@spanwire/runtime/operator-context/operator-context";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { eventually } from "../demo/eventually.ts";
@@ -12,6 +15,8 @@ import { type HubProcess, startHubProcess } from "./hub-process.ts";
 import { joinMember, type Member } from "./member.ts";
 
 const SPANWIRE = join(import.meta.dirname, "../../services/cli/main.ts");
+
+const CALL_LIMIT_MS = 60_000;
 
 let hub: HubProcess;
 beforeAll(async () => {
@@ -64,6 +69,20 @@ describe("link", () => {
     expect(await spanwire("link", "remove", "shop")).toMatchObject({ code: 0 });
     const again = await spanwire("link", "remove", "shop");
     expect(again).toMatchObject({ code: 4, stderr: expect.stringContaining("see: spanwire link list") });
+  });
+});
+
+test("is a process, too: answers on standard output, and the exit code", async () => {
+  const context = ["--context", hub.contextFile];
+  expect(await run([...context, "cluster", "list"])).toEqual({
+    code: 0,
+    stdout: "no clusters have joined; begin with: spanwire token create CLUSTER\n",
+    stderr: "",
+  });
+  expect(await run([...context, "cluster", "show", "nowhere"])).toMatchObject({
+    code: 4,
+    stdout: "",
+    stderr: expect.stringContaining("see spanwire cluster list"),
   });
 });
 
@@ -243,10 +262,24 @@ async function endOf(child: ChildProcess, signal: NodeJS.Signals): Promise<unkno
   return (await exited)[0];
 }
 
+/** The program as `main.ts` wires it, in this process: starting one takes longer than most calls. */
 async function spanwire(...args: readonly string[]) {
-  return run(["--context", hub.contextFile, ...args]);
+  let stdout = "";
+  let stderr = "";
+  using open = new DisposableStack();
+  const context = (path = hub.contextFile) => readOperatorContext(path);
+  const code = await runProgram(args, {
+    out: (text) => (stdout += text),
+    note: (text) => (stderr += text),
+    now: Date.now,
+    signal: AbortSignal.timeout(CALL_LIMIT_MS),
+    context,
+    fleet: async (path) => open.use(openFleet(await context(path))).client,
+  });
+  return { code, stdout, stderr };
 }
 
+/** The program as a process. */
 async function run(args: readonly string[]) {
   return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
     execFile(process.execPath, [SPANWIRE, ...args], (error, stdout, stderr) => {
