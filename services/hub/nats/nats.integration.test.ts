@@ -15,6 +15,7 @@ import { answerAgents, type Dropped } from "../distribution/answer.ts";
 import { startNatsChild } from "../embedded/nats-child.ts";
 import { createFakeSecretStore } from "../secrets/fake-secret-store.ts";
 import { openNatsStateStore } from "../state/jetstream/nats-state-store.ts";
+import { readStoreFacts } from "../state/jetstream/read-store-facts.ts";
 import type { StateStore } from "../state/port.ts";
 import { by, followMap, root } from "../state/testing.ts";
 import { type Bans, followBans } from "./ban-users.ts";
@@ -255,6 +256,11 @@ describe("of the hub's own users", () => {
   ] as const)("$role may not subscribe to $subscribe", async ({ role, subscribe }) => {
     expect(await refusalOf(hub[role], () => hub[role].subscribe(subscribe))).toMatch(/Violation for Subscription/);
   });
+});
+
+test("the embedded server syncs each write, as the hub's system user can read", async () => {
+  const { syncsAlways } = await readStoreFacts({ ...hub, clock: systemClock });
+  expect([...syncsAlways]).toEqual([["spanwire", true]]);
 });
 
 test("a banned user's connection is closed at once, and it does not come back", async () => {
