@@ -155,10 +155,10 @@ describe("an operator is certified for a key of its own:", () => {
   const key = { publicKey: new Uint8Array(publicKey), certificateRequest: new Uint8Array(certificateRequest) };
 
   test.each([
-    { role: OperatorRole.VIEWER, allowed: ["viewer"] },
-    { role: OperatorRole.OPERATOR, allowed: ["viewer", "operator"] },
-    { role: OperatorRole.ADMIN, allowed: ["viewer", "operator", "admin"] },
-  ])("role $role may call what is for $allowed, over TLS", async ({ role, allowed }) => {
+    { name: "a viewer", role: OperatorRole.VIEWER, allowed: ["viewer"] },
+    { name: "an operator", role: OperatorRole.OPERATOR, allowed: ["viewer", "operator"] },
+    { name: "an admin", role: OperatorRole.ADMIN, allowed: ["viewer", "operator", "admin"] },
+  ])("$name may call what is for $allowed, over TLS", async ({ role, allowed }) => {
     const made = await hub.fleet.createOperator({ name: "alice", role, ...key, ttl: { seconds: 60n } }, CALL);
     const { validTo } = new X509Certificate(made.certificatePem);
     expect(Date.parse(validTo)).toBe(Number(made.expiresAt?.seconds) * 1_000);
