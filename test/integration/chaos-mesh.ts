@@ -1,6 +1,7 @@
 /** @module A mesh that lives through many runs of faults, and what must be true of it after each. */
 import { join as joinPath } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { SpanwireError } from "@spanwire/core/errors";
 import { Secret } from "@spanwire/core/identity/secret";
 import type { Entry } from "@spanwire/gateway/subscription/offer-all";
 import { makeTestDirectory } from "@spanwire/gateway/testing";
@@ -72,7 +73,11 @@ export async function openChaosMesh(): Promise<ChaosMesh> {
   async function revoke(gateway: ChaosGateway): Promise<void> {
     ended.add(gateway);
     const { clusterId, ordinal } = gateway;
-    await hub.ask((fleet, options) => fleet.revokeGateway({ clusterId, ordinal, reason: "test" }, options));
+    const revoking = hub.ask((fleet, options) => fleet.revokeGateway({ clusterId, ordinal, reason: "test" }, options));
+    // Not found: it was revoked, and the answer died with the hub. `admitted` tells whether that is so.
+    await revoking.catch((error: SpanwireError) => {
+      if (error.reason !== "GATEWAY_NOT_FOUND") throw error;
+    });
     await gateway.stop();
   }
 
