@@ -1,4 +1,4 @@
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import type { SpanwireError } from "@spanwire/core/errors";
@@ -144,6 +144,21 @@ test.each([
   await member.renew(memberToken);
   await revoking();
   expect(await conditions()).not.toContainEqual(expect.objectContaining({ type: "SignatureWaits" }));
+});
+
+test("while the policy denies certificates the status says which right is missing", async () => {
+  const policy = await readFile(join(import.meta.dirname, "policy.hcl"), "utf8");
+  const write = (text: string) => set.bao.call("PUT", "sys/policies/acl/spanwire-hub", { policy: text });
+  const gateway = createTestGateway();
+  const token = await hub.token("denied");
+  await write(policy.replace("sign/spanwire-gateway", "sign/nothing"));
+  await expect(gateway.register(token)).rejects.toMatchObject({ reason: "SIGNER_AWAY", retryable: true });
+  expect(await conditionOf("SignatureWaits")).toMatch(
+    /needs a policy that allows create and update on "pki\/issuer\/[-0-9a-f]+\/sign\/spanwire-gateway"/,
+  );
+  await write(policy);
+  await gateway.register(token);
+  expect(await conditionOf("SignatureWaits")).toBe("");
 });
 
 test("a rotated signing key is told, and a restarted hub is the same mesh", async () => {
