@@ -17,3 +17,9 @@ test("npm run bench measures, with its environment, and says so on its last line
   expect(measured, stderr).toMatchObject({ bench: "fanout", environment: { node: process.versions.node } });
   for (const row of measured.rows) expect(row).toMatchObject({ name: expect.any(String), unit: expect.any(String) });
 });
+
+test("npm run chaos repeats a seed", async () => {
+  const { status, stdout } = await npm("run", "--silent", "chaos", "--", "--n", "1", "--seed", "7");
+  expect(status, stdout).toBe(0);
+  expect(stdout).toContain("SPANWIRE_SEED=7");
+});

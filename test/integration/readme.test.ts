@@ -11,7 +11,7 @@ const CHECKOUT = join(import.meta.dirname, "../..");
 const RUN_BY: readonly { readonly shown: RegExp; readonly by: string; readonly as: string }[] = [
   { shown: /^npm ci$/, by: ".ci/run", as: "npm ci" },
   { shown: /^npm test$/, by: ".ci/run", as: "npm --silent test" },
-  { shown: /^npm test -- unit attack$/, by: "test/integration/commands.test.ts", as: '"test", "--"' },
+  { shown: /^npm test -- [a-z ]+$/, by: "test/integration/commands.test.ts", as: '"test", "--"' },
   { shown: /^npm run check$/, by: ".ci/run", as: "npm run --silent check" },
   {
     shown: /^npm run demo( -- --(json|keep))?$/,
@@ -20,6 +20,7 @@ const RUN_BY: readonly { readonly shown: RegExp; readonly by: string; readonly a
   },
   { shown: /^npm run lab$/, by: "test/lab/new-machine.integration.test.ts", as: '"run", "--silent", "lab"' },
   { shown: /^npm run bench -- /, by: "test/integration/commands.test.ts", as: '"bench", "--"' },
+  { shown: /^npm run chaos -- /, by: "test/integration/commands.test.ts", as: '"chaos", "--"' },
   { shown: /^npm run generate$/, by: "test/check.ts", as: '"generate.ts", "--check"' },
   {
     shown: /^npm run build && npm pack/,
