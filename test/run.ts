@@ -1,11 +1,13 @@
 /**
  * @module `npm test`: every tier, one after another, each with its time; ends with a plain `N passed, N failed`.
  *
- * Arguments are the tiers to run ("npm test -- unit attack"); without any, all of them.
+ * Arguments are the tiers to run ("npm test -- unit attack"); without any, all of them. `--n N` is how often tests repeat
+ * that have a count of their own (SPANWIRE_N).
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { readLabConfig } from "./lab/config.ts";
 import { runNetnsTier } from "./lab/netns-tier.ts";
 import { ensurePrograms, NETWORK_PROGRAMS } from "./lab/programs.ts";
@@ -23,11 +25,19 @@ const TIERS = ["unit", "integration", "attack", "netns"] as const;
 type Tier = (typeof TIERS)[number];
 
 const root = join(import.meta.dirname, "..");
-const chosen = process.argv.slice(2);
+const { values, positionals: chosen } = parseArgs({ allowPositionals: true, options: { n: { type: "string" } } });
 const unknown = chosen.filter((name) => !TIERS.some((tier) => tier === name));
 if (unknown.length > 0) {
   process.stderr.write(`no tier ${unknown.join(", ")}; there are: ${TIERS.join(", ")}\n`);
   process.exit(2);
+}
+
+if (values.n !== undefined) {
+  if (!/^[1-9]\d*$/.test(values.n)) {
+    process.stderr.write(`--n ${values.n}: not a count\n`);
+    process.exit(2);
+  }
+  process.env["SPANWIRE_N"] = values.n;
 }
 
 const results = await mkdtemp(join(tmpdir(), "spanwire-test-"));

