@@ -1,7 +1,8 @@
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { RecordMap } from "@spanwire/core/records/record-map";
 import { MESH_ID } from "@spanwire/core/records/testing";
+import { GatewayStatusSchema } from "@spanwire/proto/agent";
 import { AdmissionSchema } from "@spanwire/proto/record";
 import { expect, test } from "vitest";
 import { by, crypto, root, signerFrom } from "../state/testing.ts";
@@ -43,6 +44,16 @@ test("a gateway of which nothing is heard is unreachable since its last word, or
   expect(conditionsOf(await facts({ goneAtMs: () => NOW - 5 }))).toEqual([since(NOW - 5)]);
   const status = describeMesh(await facts({ reportOf: () => silent }));
   expect(status.clusters[0]?.gateways[0]?.lastSeen).toEqual(timestampFromMs(silent.heardAtMs));
+});
+
+test("a status that cannot be read is left out, and the gateway was heard all the same", async () => {
+  const gatewayOf = (of: MeshFacts) => describeMesh(of).clusters[0]?.gateways[0];
+  const heard = (statusBytes: Uint8Array) => ({ reportOf: () => ({ ...NOTHING_HEARD, heardAtMs: NOW, statusBytes }) });
+  const good = toBinary(GatewayStatusSchema, create(GatewayStatusSchema, { agentVersion: "1.2.3" }));
+  expect(gatewayOf(await facts(heard(good)))?.status?.agentVersion).toBe("1.2.3");
+  const bad = gatewayOf(await facts(heard(new Uint8Array([0xff, 0xff]))));
+  expect(bad).toMatchObject({ lastSeen: timestampFromMs(NOW) });
+  expect(bad?.status).toBeUndefined();
 });
 
 test("records and fields of a later version are named", async () => {

@@ -5,7 +5,7 @@ import { overlayBlock, parseOverlay } from "@spanwire/core/address/overlay";
 import { clusterKey, gatewayKey } from "@spanwire/core/records/key";
 import type { RecordMap } from "@spanwire/core/records/record-map";
 import type { GatewayRef } from "@spanwire/core/subjects";
-import { type Condition, ConditionSchema, GatewayStatusSchema } from "@spanwire/proto/agent";
+import { type Condition, ConditionSchema, type GatewayStatus, GatewayStatusSchema } from "@spanwire/proto/agent";
 import {
   type Cluster,
   ClusterSchema,
@@ -79,6 +79,7 @@ export function describeCluster(facts: MeshFacts, admission: Admission): Cluster
 function describeGateway(facts: MeshFacts, clusterId: string, admitted: AdmittedGateway): Gateway {
   const { ordinal, incarnation, identityKey } = admitted;
   const { statusBytes, heardAtMs, acknowledged } = facts.reportOf({ clusterId, ordinal });
+  const status = statusBytes && openStatus(statusBytes);
   const statement = facts.records.statements.get(gatewayKey(clusterId, ordinal))?.statement;
   const ownWord = acknowledged?.order.incarnation === incarnation ? acknowledged.acknowledgement : undefined;
   return create(GatewaySchema, {
@@ -86,10 +87,18 @@ function describeGateway(facts: MeshFacts, clusterId: string, admitted: Admitted
     incarnation,
     identityKey,
     ...(statement && { statement }),
-    ...(statusBytes && { status: fromBinary(GatewayStatusSchema, statusBytes) }),
+    ...(status && { status }),
     ...(heardAtMs === undefined ? {} : { lastSeen: timestampFromMs(heardAtMs) }),
     appliedSequence: ownWord?.lineage === facts.lineage ? ownWord.sequence : 0n,
   });
+}
+
+function openStatus(bytes: Uint8Array): GatewayStatus | undefined {
+  try {
+    return fromBinary(GatewayStatusSchema, bytes);
+  } catch {
+    return undefined; // of a later version, perhaps; the gateway was heard all the same
+  }
 }
 
 /** Every admitted gateway from which nothing is heard, with the time of its last word. */

@@ -7,7 +7,7 @@ import type { Acknowledgement } from "@spanwire/proto/record";
 export interface GatewayReport {
   /** By the hub's clock; undefined before the first report. */
   readonly heardAtMs: number | undefined;
-  /** A GatewayStatus as it came, and that it decodes: decoded, those of a thousand gateways are sixty megabytes. */
+  /** A GatewayStatus as it came: decoded, those of a thousand gateways are sixty megabytes, for nobody most of the time. */
   readonly statusBytes: Uint8Array | undefined;
   readonly acknowledged: Acknowledged | undefined;
   /** Ended peers that its kernel dump showed absent: "key incarnation.generation" -> when, by its own clock. */

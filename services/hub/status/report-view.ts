@@ -1,10 +1,8 @@
 /** @module What all gateways last said, live from the status bucket, so that any replica can answer for any gateway. */
-import { fromBinary } from "@bufbuild/protobuf";
 import { appliedKey } from "@spanwire/core/records/key";
 import type { RecordMap } from "@spanwire/core/records/record-map";
 import type { GatewayRef } from "@spanwire/core/subjects";
 import type { Clock, Random } from "@spanwire/core/time";
-import { GatewayStatusSchema } from "@spanwire/proto/agent";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { type Changes, createChanges } from "@spanwire/runtime/loop/changes";
 import { startLoop } from "@spanwire/runtime/loop/loop";
@@ -60,7 +58,7 @@ export function followReports(options: ReportViewOptions): ReportView {
 function withEntry(report: GatewayReport, entry: ReportEntry, records: RecordMap): GatewayReport {
   const { kind, receivedAtMs } = entry;
   const heard = { ...report, heardAtMs: Math.max(report.heardAtMs ?? 0, receivedAtMs) };
-  if (kind === "status") return isStatus(entry.bytes) ? { ...heard, statusBytes: copyOf(entry.bytes) } : heard;
+  if (kind === "status") return { ...heard, statusBytes: copyOf(entry.bytes) };
   const acknowledged = openAcknowledgement(entry, records);
   return acknowledged === undefined ? heard : withAcknowledgement(heard, acknowledged);
 }
@@ -73,15 +71,6 @@ export function openAcknowledgement(
   const opened = records.open(appliedKey(gateway.clusterId, gateway.ordinal), bytes);
   if (!opened.ok || opened.record.payload.body.case !== "acknowledgement") return undefined;
   return { order: opened.record.order, acknowledgement: opened.record.payload.body.value };
-}
-
-function isStatus(bytes: Uint8Array): boolean {
-  try {
-    fromBinary(GatewayStatusSchema, bytes);
-    return true;
-  } catch {
-    return false; // of a later version, perhaps; the gateway was heard all the same
-  }
 }
 
 /** A view would keep all that NATS received together with it. */
