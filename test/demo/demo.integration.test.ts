@@ -1,15 +1,19 @@
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { execute } from "../lab/execute.ts";
+import { requireRoot } from "../lab/require-root.ts";
+import { runTier } from "../lab/tier.ts";
 import { listKept } from "./kept.ts";
 
 const CHECKOUT = join(import.meta.dirname, "../..");
 const DEMO = ["npm", "run", "--silent", "demo", "--"] as const;
 const LIMIT_MS = 300_000;
 
+const outcome = await runTier("the demo in userspace", async () => requireRoot());
+
 afterAll(() => execute([...DEMO, "--end"], { cwd: CHECKOUT }));
 
-test(
+test.skipIf(outcome.kind === "skipped")(
   "the demo holds with wireguard-go, says what it found, stays to be looked at, and ends when told",
   async () => {
     const { status, stdout } = await execute([...DEMO, "--dataplane", "userspace", "--keep", "--json"], {
