@@ -33,6 +33,18 @@ test.each<Case>([
   },
   { name: "a network that is none of ours", facts: { notForwarding: [{ ...LAN, network: "192.0.2.0/24" }] }, says: [] },
   {
+    name: "a wider route by a router",
+    facts: { notForwarding: [{ device: "wan", network: "10.0.0.0/8" }] },
+    says: [],
+  },
+  {
+    name: "a wider network that is connected",
+    facts: { connected: ["10.0.0.0/8"], notForwarding: [{ ...LAN, network: "10.0.0.0/8" }] },
+    says: [
+      "device lan: lan does not forward, so 10.0.0.0/8 cannot send into the mesh by this gateway: sysctl -w net.ipv4.conf.lan.forwarding=1",
+    ],
+  },
+  {
     name: "a network that is translated",
     facts: { snat: ["192.0.2.0/24"], notForwarding: [{ ...LAN, network: "192.0.2.0/24" }] },
     says: [

@@ -2,7 +2,7 @@
  * @module Whether the host forwards what its own networks send. Forwarding counts at the device by which a packet comes
  * in: the agent sets it for its lanes, and for no device that is not its own.
  */
-import { overlaps, parseCidr } from "../address/cidr.ts";
+import { containsCidr, overlaps, parseCidr } from "../address/cidr.ts";
 import type { Condition } from "./condition.ts";
 import type { Context } from "./context.ts";
 import type { ForwardRule } from "./state.ts";
@@ -26,7 +26,9 @@ function lansNotForwarding({ own, local }: Context): readonly Condition[] {
   const senders = [...(own?.prefixes ?? []), ...local.snat.map(parseCidr)];
   const concerned = local.notForwarding.filter(({ network }) => {
     const cidr = parseCidr(network);
-    return senders.some((sender) => overlaps(sender, cidr));
+    // A wider route by a router ("10.0.0.0/8 by the core router") does not say that our hosts are there.
+    const meets = local.connected.includes(network) ? overlaps : containsCidr;
+    return senders.some((sender) => meets(sender, cidr));
   });
   const byDevice = Map.groupBy(concerned, ({ device }) => device);
   return [...byDevice].map(([device, networks]) => ({
