@@ -209,7 +209,7 @@ test("a hub that is away has an exit code of its own", async () => {
   const directory = await mkdtemp(join(tmpdir(), "spanwire-cli-"));
   const away = await startHubProcess();
   const context = away.contextFile;
-  await away.end("SIGKILL");
+  await away.end("SIGTERM");
   const outcome = await run(["--context", context, "cluster", "list"]);
   expect(outcome).toMatchObject({ code: 3, stderr: expect.stringContaining('Start one with "spanwire up"') });
   await away[Symbol.asyncDispose]();
