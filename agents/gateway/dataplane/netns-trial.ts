@@ -3,8 +3,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { create } from "@bufbuild/protobuf";
 import { base64Decode } from "@bufbuild/protobuf/wire";
-import { type Compiler, createCompiler } from "@spanwire/core/desired/compile";
-import { putCluster, type TestCluster, type TestMap, testLocal, testMap } from "@spanwire/core/desired/testing";
+import {
+  DEFAULT_BASE_PORT,
+  DEFAULT_MTU_BYTES,
+  DEFAULT_RESILIENT_BUCKETS,
+  DEFAULT_ROUTING,
+} from "@spanwire/core/desired/local-facts";
+import { putCluster, type TestCluster, type TestMap, testMap } from "@spanwire/core/desired/testing";
 import { gatewayKey } from "@spanwire/core/records/key";
 import { PlaneKeySchema, StatementSchema } from "@spanwire/proto/record";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
@@ -13,8 +18,20 @@ import { createTopology, type GatewayMachine, type SiteSpec, type Topology } fro
 import type { Change } from "../kernel/change.ts";
 import { openKernel } from "../kernel/open-kernel.ts";
 import type { Kernel } from "../kernel/port.ts";
+import type { DataplaneSettings } from "../local-facts.ts";
+import { Planner } from "../planner.ts";
 import { Dataplane, type Reported } from "./dataplane.ts";
-import { localNetworks } from "./local-networks.ts";
+import { networkFacts } from "./local-networks.ts";
+import { noteWrites } from "./note-writes.ts";
+
+const SETTINGS: DataplaneSettings = {
+  basePort: DEFAULT_BASE_PORT,
+  mtuBytes: DEFAULT_MTU_BYTES,
+  ipv6: "guarded",
+  snat: [],
+  resilientBuckets: DEFAULT_RESILIENT_BUCKETS,
+  routing: DEFAULT_ROUTING,
+};
 
 export interface TrialGateway {
   readonly machine: GatewayMachine;
@@ -38,8 +55,14 @@ export interface DataplaneTrial extends AsyncDisposable {
   putSite(name: string, morePrefixes?: readonly string[]): void;
 }
 
-/** Builds the sites, one cluster each, and starts every gateway; returns when all kernels are as wanted. */
-export async function startDataplaneTrial(sites: readonly SiteSpec[]): Promise<DataplaneTrial> {
+/**
+ * Builds the sites, one cluster each, and starts every gateway; returns when all kernels are as wanted. `lookEveryMs` is
+ * how often a gateway looks although nothing has happened.
+ */
+export async function startDataplaneTrial(
+  sites: readonly SiteSpec[],
+  { lookEveryMs }: { readonly lookEveryMs?: number } = {},
+): Promise<DataplaneTrial> {
   await using building = new AsyncDisposableStack();
   const topology = building.use(await createTopology({ sites }));
   const keys = new Map<string, WireGuardKey>();
@@ -65,7 +88,7 @@ export async function startDataplaneTrial(sites: readonly SiteSpec[]): Promise<D
     for (const machine of topology.site(name).gateways) {
       // Lanes forward by themselves; the LAN's device is the host's own matter.
       machine.namespace.sysctl({ "ipv4/conf/lan/forwarding": 1 });
-      const gateway = createGateway(machine, name, map, keys.get(machine.name));
+      const gateway = createGateway(machine, name, { map, key: keys.get(machine.name), lookEveryMs });
       building.defer(() => gateway.stop());
       building.use(gateway.kernel);
       gateways.push(gateway);
@@ -96,17 +119,15 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
 function createGateway(
   machine: GatewayMachine,
   cluster: string,
-  map: TestMap,
-  key: WireGuardKey | undefined,
+  { map, key, lookEveryMs }: { map: TestMap; key: WireGuardKey | undefined; lookEveryMs: number | undefined },
 ): TrialGateway {
   const real = openKernel({ dataplane: { kind: "kernel" }, netns: `/run/netns/${machine.namespace.name}` });
   const writes: Change[] = [];
   const outcomes: Reported[] = [];
-  const kernel = noting(real, writes);
-  let running:
-    | { readonly stop: () => Promise<void>; readonly dataplane: Dataplane; readonly compiler: Compiler }
-    | undefined;
-  let connected: readonly string[] = [];
+  const kernel = noteWrites(real, writes);
+  const self = { clusterId: cluster, ordinal: machine.ordinal };
+  const keys = key === undefined ? [] : [{ epoch: 0n, plane: "a" as const, ...key }];
+  let running: Running | undefined;
 
   const gateway: TrialGateway = {
     machine,
@@ -114,15 +135,14 @@ function createGateway(
     writes,
     outcomes,
     want() {
-      const facts = { keys: key === undefined ? [] : [{ epoch: 0n, ...key }], connected };
-      const local = testLocal(map, cluster, machine.ordinal, facts);
-      const compiled = running?.compiler.compile({ view: map, local, liveness: new Map() });
-      if (compiled !== undefined) running?.dataplane.want(compiled);
+      const planned = running?.planner.plan("all");
+      if (planned !== undefined) running?.dataplane.want(planned.compiled);
     },
     async start() {
       writes.length = 0;
       outcomes.length = 0;
-      connected = localNetworks(await kernel.network.host());
+      const planner = new Planner(map, self, SETTINGS);
+      planner.observe({ keys, ...networkFacts(await kernel.network.host()) });
       const controller = new AbortController();
       const dataplane = new Dataplane({
         kernel,
@@ -133,6 +153,10 @@ function createGateway(
         onFailure: (error) => {
           throw error;
         },
+        beforeLook: async () => {
+          if (planner.observe(networkFacts(await kernel.network.host()))) gateway.want();
+        },
+        ...(lookEveryMs === undefined ? {} : { everyMs: lookEveryMs }),
         signal: controller.signal,
       });
       const done = dataplane.run();
@@ -141,7 +165,7 @@ function createGateway(
         controller.abort();
         await done;
       };
-      running = { stop, dataplane, compiler: createCompiler() };
+      running = { stop, dataplane, planner };
       gateway.want();
       await until(() => outcomes.length > 0);
     },
@@ -150,22 +174,10 @@ function createGateway(
   return gateway;
 }
 
-/** Notes what is written. */
-function noting(kernel: Kernel, writes: Change[]): Kernel {
-  const note =
-    <C extends Change>(apply: (change: C) => Promise<void>) =>
-    (change: C) => {
-      writes.push(change);
-      return apply(change);
-    };
-  const { wireguard, network, firewall } = kernel;
-  return {
-    features: kernel.features,
-    wireguard: { ...wireguard, apply: note(wireguard.apply) },
-    network: { ...network, apply: note(network.apply) },
-    firewall: { ...firewall, apply: note(firewall.apply) },
-    [Symbol.asyncDispose]: () => kernel[Symbol.asyncDispose](),
-  };
+interface Running {
+  readonly stop: () => Promise<void>;
+  readonly dataplane: Dataplane;
+  readonly planner: Planner;
 }
 
 function useKey(map: TestMap, statementKey: string, key: WireGuardKey | undefined): void {

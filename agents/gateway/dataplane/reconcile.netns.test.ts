@@ -6,7 +6,7 @@ import { repeats } from "../../../test/netns/config.ts";
 import { flowsBetween } from "../../../test/netns/flows.ts";
 import { describeChange } from "../kernel/describe.ts";
 import { takeDown } from "./down.ts";
-import { type DataplaneTrial, startDataplaneTrial, type TrialGateway, until } from "./netns-trial.ts";
+import { type DataplaneTrial, startDataplaneTrial, until } from "./netns-trial.ts";
 import { observe } from "./observe.ts";
 
 const CLEAN = { lost: 0, duplicated: 0 };
@@ -95,38 +95,6 @@ test("agents that start again adopt what is there: no write, nothing lost", asyn
   });
   expect(account).toMatchObject(CLEAN);
   for (const { writes } of trial.gateways) expect(writes.map(describeChange)).toEqual([]);
-});
-
-// How much is lost until then is printed and not judged: the tunnel itself is gone, or the link policy is being loaded.
-test.each([
-  {
-    name: "the ruleset flushed",
-    spoil: (eu0: TrialGateway) => eu0.machine.namespace.sh("nft flush ruleset"),
-  },
-  {
-    name: "every lane deleted",
-    spoil: (eu0: TrialGateway) => eu0.machine.namespace.ip("link del sw-a0", "link del sw-a1"),
-  },
-  { name: "a lane taken down", spoil: (eu0: TrialGateway) => eu0.machine.namespace.ip("link set sw-a0 down") },
-  { name: "the rule deleted", spoil: (eu0: TrialGateway) => eu0.machine.namespace.ip("rule del priority 5180") },
-  {
-    name: "blackholes and nexthops flushed",
-    spoil: (eu0: TrialGateway) => eu0.machine.namespace.ip("route flush type blackhole table 5180", "nexthop flush"),
-  },
-])("$name: all is made again, the traffic goes on, and nothing was in clear", async ({ name, spoil }) => {
-  const eu0 = trial.gateway("eu0");
-  await measure(
-    name,
-    async () => {
-      const healed = eu0.outcomes.length;
-      await spoil(eu0);
-      await until(() => eu0.outcomes.slice(healed).some(({ repaired }) => repaired));
-    },
-    0,
-  );
-  await until(async () => (await measure(`${name}, afterwards`, () => delay(1_000), 0)).lost === 0);
-  expect((await eu0.kernel.firewall.observe()).kind).toBe("present");
-  expect(await clear.count()).toEqual({ ipv4: 0, ipv6: 0 });
 });
 
 test("a lane whose UDP port is taken is said, and had as soon as the port is free", async () => {
