@@ -1,8 +1,8 @@
 /**
  * @module Hub, NATS and agents are killed at random moments, again and again; afterwards everything is as it should be.
  *
- * A run is one to three kills around one change of a mesh that lives through 25 runs; four or five meshes at a time share
- * the machine. `npm run chaos -- --n 1000` makes more runs, `--seed S --n 25` those of one mesh again: the moments are
+ * A run is one to three kills around one change of a mesh that lives through 20 runs; five meshes at a time share
+ * the machine. `npm run chaos -- --n 1000` makes more runs, `--seed S --n 20` those of one mesh again: the moments are
  * the same, what the machine makes of them may differ. `--kernel` is the same on a real one (`test/netns/chaos.test.ts`).
  */
 import { type expect as assert, test } from "vitest";
@@ -12,7 +12,7 @@ import { type ChaosMesh, openChaosMesh } from "./chaos-mesh.ts";
 import { describeSteps, planRun } from "./chaos-plan.ts";
 
 const RUNS = repeats(100, { SPANWIRE_N: process.env["SPANWIRE_CHAOS_RUNS"] ?? process.env["SPANWIRE_N"] });
-const RUNS_PER_MESH = Math.min(25, RUNS);
+const RUNS_PER_MESH = Math.min(20, RUNS);
 /** Most of a run is waiting for timers of the program, in which another mesh can work. */
 const MESHES = Math.ceil(RUNS / RUNS_PER_MESH);
 const FIRST_SEED = seed();
