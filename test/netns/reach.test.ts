@@ -1,8 +1,9 @@
 import { Dataplane } from "@spanwire/proto/record";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { eventually } from "../demo/eventually.ts";
-import { ALL, DIALLED, EU_TO_US, type Name, type ReachTrial, startReachTrial, US_NAME } from "./reach-trial.ts";
-import { closeSocket, openUdp } from "./sockets.ts";
+import { countConnects, listenIn } from "./connect.ts";
+import { ALL, DIALLED, EU_TO_US, HIDDEN, type Name, type ReachTrial, startReachTrial, US_NAME } from "./reach-trial.ts";
+import { beginConnect, closeSocket, openUdp, segmentBytesOf } from "./sockets.ts";
 
 const INTERNET = { ipv4: "192.0.2.254", ipv6: "2001:db8::fffe" };
 
@@ -156,8 +157,78 @@ test("inner IPv6 is carried, also over IPv4 from behind NAT; where it is not, th
   expect(await trial.pings("eu", "us", "ipv6")).toBe(false);
 });
 
+test("the policy of a link: what it names passes, counted, and nothing else; segments fit; a hidden host has a fixed address", async () => {
+  const us = trial.site("us");
+  const hidden = HIDDEN.replace("0/24", "100");
+  await us.host.namespace.ip(`addr add ${hidden}/32 dev lan`);
+  await trial.gateway("us").namespace.ip(`route add ${HIDDEN} via ${us.host.address.ipv4}`);
+  const counters = async () => await trial.agent("eu").kernel.firewall.counters();
+  const before = await counters();
+
+  expect(await connects("us", "eu", { port: 7001 })).toMatchObject({ seenAs: us.host.address.ipv4 });
+  expect(await connects("us", "eu", { port: 7001, from: hidden })).toMatchObject({ seenAs: stableAddressOf("us") });
+  expect(await isRefused("us", "eu", 7002)).toBe(true);
+  expect(await isRefused("eu", "us", 7001)).toBe(true);
+  const after = await counters();
+  for (const name of ["link/eu/us/received", "link/eu/us/sent", "denied"])
+    expect(after.get(name)?.packets, name).toBeGreaterThan(before.get(name)?.packets ?? 0);
+
+  const { segmentBytes } = await connects("plant", "eu", { port: 80 });
+  expect(segmentBytes).toBeLessThanOrEqual(1420 - 40);
+  expect(segmentBytes).toBeGreaterThan(1300);
+});
+
 test("all the while nothing was in clear; without agents it was", async () => {
   expect(trial.control.ipv4).toBeGreaterThan(0);
   expect(trial.control.ipv6).toBeGreaterThan(0);
   expect(await trial.clear.count()).toEqual(trial.control);
 });
+
+/** The first of the cluster's 64 overlay addresses. */
+function stableAddressOf(name: Name): string {
+  return `198.18.0.${64 * (trial.mesh.mesh.hub.map.admissions.get(name)?.overlayIndex ?? 4)}`;
+}
+
+/** That a packet is dropped shows in nothing but time; that others pass meanwhile is shown before. */
+const REFUSED_MS = 2_000;
+
+interface Connection {
+  readonly seenAs: string;
+  readonly segmentBytes: number;
+}
+
+/** Connects from LAN host to LAN host, and says how the other end sees it. */
+async function connects(
+  from: Name,
+  to: Name,
+  { port, from: source }: { readonly port: number; readonly from?: string },
+): Promise<Connection> {
+  const [client, server] = [trial.site(from).host, trial.site(to).host];
+  const address = server.address.ipv4;
+  using _ = listenIn({ namespace: server.namespace, address }, port);
+  const local = { address: source ?? client.address.ipv4, port: 0 };
+  const socket = client.namespace.within(() => beginConnect(local, { address, port }));
+  try {
+    return await eventually(`a connection from ${from} to port ${port} of ${to}`, async () => {
+      const seenAs = peerOf(await server.namespace.sh("cat /proc/net/tcp"), port);
+      return seenAs === undefined ? undefined : { seenAs, segmentBytes: segmentBytesOf(socket) };
+    });
+  } finally {
+    closeSocket(socket);
+  }
+}
+
+/** The other end of the established connection to a local port, of the kernel's table: "6400020A" is 10.2.0.100. */
+function peerOf(table: string, port: number): string | undefined {
+  const local = port.toString(16).toUpperCase().padStart(4, "0");
+  const [, peer] = new RegExp(`:${local} ([0-9A-F]{8}):[0-9A-F]{4} 01 `).exec(table) ?? [];
+  return peer === undefined ? undefined : [...Buffer.from(peer, "hex")].reverse().join(".");
+}
+
+async function isRefused(from: Name, to: Name, port: number): Promise<boolean> {
+  const [client, server] = [trial.site(from).host, trial.site(to).host];
+  using _ = listenIn({ namespace: server.namespace, address: server.address.ipv4 }, port);
+  const [source, target] = [client.address.ipv4, { address: server.address.ipv4, port }];
+  const end = { namespace: client.namespace, address: source };
+  return (await countConnects(end, target, { attempts: 1, timeoutMs: REFUSED_MS })) === 0;
+}

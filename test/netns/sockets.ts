@@ -26,6 +26,8 @@ const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_RCVBUFFORCE = 33;
 const SO_MEMINFO = 55;
+const IPPROTO_TCP = 6;
+const TCP_MAXSEG = 2;
 const SK_MEMINFO_DROPS = 8;
 const SK_MEMINFO_BYTES = 9 * 4;
 const MSG_DONTWAIT = 0x40;
@@ -106,6 +108,13 @@ export function connectionOf(fd: number): "connected" | "pending" | "refused" {
   const error = Buffer.alloc(4);
   checked(getsockopt(fd, SOL_SOCKET, SO_ERROR, error, [4]), "read SO_ERROR");
   return error.readInt32LE(0) === 0 ? "pending" : "refused";
+}
+
+/** The largest segment that a connected TCP socket sends, by the MTU and what the other end said; without options. */
+export function segmentBytesOf(fd: number): number {
+  const bytes = Buffer.alloc(4);
+  checked(getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, bytes, [4]), "read TCP_MAXSEG");
+  return bytes.readInt32LE(0);
 }
 
 export function closeSocket(fd: number): void {
