@@ -78,11 +78,11 @@ export class DemoMesh implements AsyncDisposable {
   }
 
   /** Gets a token, hands it to a new agent on the gateway's machine and starts it. */
-  async joinGateway(site: Site, gateway: GatewayMachine): Promise<void> {
+  async joinGateway(site: Site, gateway: GatewayMachine, options: readonly string[] = []): Promise<void> {
     const { token } = await this.fleet.createToken({ clusterId: site.name }, this.call);
     const file = join(this.#options.directory, `${gateway.name}.token`);
     await writeFile(file, token, { mode: 0o600 });
-    await this.startAgent(site, gateway, ["--token-file", file, "--prefix", site.prefix.ipv4]);
+    await this.startAgent(site, gateway, ["--token-file", file, "--prefix", site.prefix.ipv4, ...options]);
   }
 
   /** Starts the agent of a gateway that has joined, or with the options of a first start. */
