@@ -3,7 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { LANE_PREFIX } from "@spanwire/core/desired/lane";
 import type { Peer } from "@spanwire/core/desired/state";
-import { type LinkHealth, LinkHealthSchema } from "@spanwire/proto/agent";
+import { type LinkHealth, LinkHealthSchema, type LinkTotals, LinkTotalsSchema } from "@spanwire/proto/agent";
 import { isNumericEndpoint } from "../dataplane/numeric-endpoint.ts";
 import type { ObservedPeer, ObservedWireGuard } from "../kernel/port.ts";
 
@@ -16,11 +16,18 @@ export interface LinkFacts {
 
 /** WireGuard makes a new handshake every two minutes while there is traffic, keepalives included. */
 const SILENT_MS = 180_000;
-/** Of a mesh with more links than this, the ones worth a look. */
+/** Up to so many links each is told. A healthy one of more is not: a thousand gateways report at rest, too. */
+const SMALL_MESH_LINKS = 32;
 const MAX_LINKS = 256;
 
-/** One for each wanted peer that the kernel has, those without a recent handshake and those that roamed first. */
-export function linkHealth({ clusters, devices, nowMs }: LinkFacts): LinkHealth[] {
+export interface LinkReport {
+  readonly totals: LinkTotals;
+  /** Silent ones first, then those that roamed. */
+  readonly links: LinkHealth[];
+}
+
+/** Of each wanted peer that the kernel has. */
+export function linkReport({ clusters, devices, nowMs }: LinkFacts): LinkReport {
   const observed = new Map(
     [...devices.values()].flatMap(({ name, peers }) =>
       peers.map((peer) => [`${name} ${peer.publicKey}`, peer] as const),
@@ -29,14 +36,30 @@ export function linkHealth({ clusters, devices, nowMs }: LinkFacts): LinkHealth[
   const links = [...clusters].flatMap(([clusterId, { peers }]) =>
     peers.flatMap((wanted) => {
       const peer = observed.get(`${wanted.device} ${wanted.publicKey}`);
-      return peer === undefined ? [] : [describe(clusterId, wanted, peer)];
+      return peer === undefined ? [] : [{ clusterId, wanted, peer }];
     }),
   );
-  const oddity = ({ lastHandshake, roamed }: LinkHealth): number => {
-    const isSilent = lastHandshake === undefined || nowMs - Number(lastHandshake.seconds) * 1_000 > SILENT_MS;
-    return isSilent ? 0 : roamed ? 1 : 2;
+  const isSilent = ({ peer }: Link) => peer.lastHandshakeMs === undefined || nowMs - peer.lastHandshakeMs > SILENT_MS;
+  const silent = links.filter(isSilent);
+  const others = links.filter((link) => !isSilent(link));
+  const roamed = others.filter(hasRoamed);
+  const rest = links.length <= SMALL_MESH_LINKS ? others.filter((link) => !hasRoamed(link)) : [];
+  const sum = (pick: (peer: ObservedPeer) => number) => BigInt(links.reduce((all, { peer }) => all + pick(peer), 0));
+  return {
+    links: [...silent, ...roamed, ...rest].slice(0, MAX_LINKS).map(describe),
+    totals: create(LinkTotalsSchema, {
+      links: links.length,
+      established: others.length,
+      receivedBytes: sum(({ rxBytes }) => rxBytes),
+      sentBytes: sum(({ txBytes }) => txBytes),
+    }),
   };
-  return links.sort((a, b) => oddity(a) - oddity(b)).slice(0, MAX_LINKS);
+}
+
+interface Link {
+  readonly clusterId: string;
+  readonly wanted: Peer;
+  readonly peer: ObservedPeer;
 }
 
 /** How many of the kernel's peers have made a handshake. */
@@ -45,7 +68,8 @@ export function countEstablished(devices: LinkFacts["devices"]): number {
   return peers.filter(({ lastHandshakeMs }) => lastHandshakeMs !== undefined).length;
 }
 
-function describe(clusterId: string, wanted: Peer, peer: ObservedPeer): LinkHealth {
+function describe(link: Link): LinkHealth {
+  const { clusterId, wanted, peer } = link;
   const { lastHandshakeMs, rxBytes, txBytes, endpoint } = peer;
   return create(LinkHealthSchema, {
     clusterId,
@@ -55,7 +79,7 @@ function describe(clusterId: string, wanted: Peer, peer: ObservedPeer): LinkHeal
     ...(lastHandshakeMs === undefined ? {} : { lastHandshake: timestampFromMs(lastHandshakeMs) }),
     receivedBytes: BigInt(rxBytes),
     sentBytes: BigInt(txBytes),
-    roamed: hasRoamed(wanted, endpoint),
+    roamed: hasRoamed(link),
   });
 }
 
@@ -65,6 +89,6 @@ function ordinalOf(device: string): number {
 }
 
 /** Whether the kernel's endpoint is none that was said. Of a name nobody can tell: it may have several addresses. */
-function hasRoamed({ endpoints }: Peer, endpoint: string | undefined): boolean {
+function hasRoamed({ wanted: { endpoints }, peer: { endpoint } }: Link): boolean {
   return endpoint !== undefined && endpoints.every(isNumericEndpoint) && !endpoints.includes(endpoint);
 }

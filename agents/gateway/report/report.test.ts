@@ -12,7 +12,7 @@ import type { ObservedPeer } from "../kernel/port.ts";
 import type { MapHealth } from "../subscription/subscription.ts";
 import { type Applied, startAcknowledger } from "./acknowledger.ts";
 import { findEndings, observeAbsence, withoutWanted } from "./endings.ts";
-import { linkHealth } from "./link-health.ts";
+import { type LinkReport, linkReport } from "./link-health.ts";
 import { mapConditions } from "./map-conditions.ts";
 import { startStatusReports } from "./status-reports.ts";
 
@@ -204,11 +204,11 @@ describe("link health", () => {
     );
     const observed = peers.map((each, n) => ({ ...peer, ...each, publicKey: `K${n}=` }));
     const device = { name: "sw-a1", listenPort: 1, fwmark: 0, publicKey: undefined, peers: observed };
-    return linkHealth({ clusters, devices: new Map([["sw-a1", device]]), nowMs: NOW });
+    return linkReport({ clusters, devices: new Map([["sw-a1", device]]), nowMs: NOW });
   };
 
   test("one for each wanted peer of the kernel", () => {
-    expect(health([{}])).toMatchObject([
+    expect(health([{}]).links).toMatchObject([
       {
         clusterId: "c0",
         ordinal: 1,
@@ -222,18 +222,26 @@ describe("link health", () => {
   });
 
   test("roamed is what was never said; of a name nobody can tell", () => {
-    expect(health([{ endpoint: "203.0.113.5:4000" }])[0]?.roamed).toBe(true);
-    expect(health([{ endpoint: "203.0.113.5:4000" }], ["gw.example:51820"])[0]?.roamed).toBe(false);
-    expect(health([{ endpoint: undefined }])[0]).toMatchObject({ roamed: false, endpoint: "" });
+    expect(health([{ endpoint: "203.0.113.5:4000" }]).links[0]?.roamed).toBe(true);
+    expect(health([{ endpoint: "203.0.113.5:4000" }], ["gw.example:51820"]).links[0]?.roamed).toBe(false);
+    expect(health([{ endpoint: undefined }]).links[0]).toMatchObject({ roamed: false, endpoint: "" });
   });
 
-  test("silent ones first, then roamed ones, and not more than 256", () => {
-    const many: Partial<ObservedPeer>[] = Array.from({ length: 300 }, () => ({}));
-    many[299] = { lastHandshakeMs: undefined };
-    many[298] = { endpoint: "203.0.113.5:4000" };
-    const links = health(many);
-    expect(links).toHaveLength(256);
-    expect(links.slice(0, 3).map(({ clusterId }) => clusterId)).toEqual(["c299", "c298", "c0"]);
+  const crowd = (size: number, odd: readonly Partial<ObservedPeer>[]): Partial<ObservedPeer>[] =>
+    Array.from({ length: size }, (_, n) => odd[n] ?? {});
+  const idsOf = ({ links }: LinkReport) => links.map(({ clusterId }) => clusterId);
+  const SILENT = { lastHandshakeMs: undefined };
+  const ROAMED = { endpoint: "203.0.113.5:4000" };
+
+  test("of a small mesh all, silent ones first, then those that roamed", () => {
+    expect(idsOf(health(crowd(4, [{}, ROAMED, SILENT])))).toEqual(["c2", "c1", "c0", "c3"]);
+  });
+
+  test("of a large one those that are worth a look, and not more than 256", () => {
+    const large = health(crowd(1_000, [{}, ROAMED, SILENT]));
+    expect(idsOf(large)).toEqual(["c2", "c1"]);
+    expect(large.totals).toMatchObject({ links: 1_000, established: 999, receivedBytes: 1_000n, sentBytes: 2_000n });
+    expect(health(crowd(1_000, Array(1_000).fill(SILENT))).links).toHaveLength(256);
   });
 });
 

@@ -19,7 +19,7 @@ import { type StatementSettings, toDataplane } from "../statement-content.ts";
 import { formatPosition, type Position } from "../subscription/position.ts";
 import { type Acknowledger, startAcknowledger } from "./acknowledger.ts";
 import { type Absence, type Ending, observeAbsence } from "./endings.ts";
-import { countEstablished, linkHealth } from "./link-health.ts";
+import { countEstablished, linkReport } from "./link-health.ts";
 import { type HubFacts, mapConditions, type ReportedCondition } from "./map-conditions.ts";
 import { type StatusReports, startStatusReports } from "./status-reports.ts";
 
@@ -204,7 +204,7 @@ export class Reporter {
       lineage,
       sequence,
       sentAt: timestampFromMs(clock.now()),
-      links: linkHealth({ clusters, devices, nowMs: clock.now() }),
+      ...linkReport({ clusters, devices, nowMs: clock.now() }),
       conditions: [...this.conditions],
       kernelWrites: BigInt(this.#kernelWrites),
       reconciles: BigInt(this.#reconciles),

@@ -1,6 +1,5 @@
 /** @module `spanwire status`: the mesh at a glance, once or for as long as one watches. */
-import { timestampMs } from "@bufbuild/protobuf/wkt";
-import type { LinkHealth } from "@spanwire/proto/agent";
+import type { LinkTotals } from "@spanwire/proto/agent";
 import {
   type Gateway,
   GetStatusResponseSchema,
@@ -16,9 +15,6 @@ import { enumName } from "../output/enum-name.ts";
 import { render, renderNext } from "../output/render.ts";
 import { formatTable } from "../output/table.ts";
 import { callOptions, type Session } from "../session.ts";
-
-/** After this time without a handshake WireGuard refuses the session (REJECT_AFTER_TIME, drivers/net/wireguard/messages.h). */
-const SESSION_LIMIT_MS = 180_000;
 
 export function statusCommand(session: Session): Command {
   return new Command("status")
@@ -58,7 +54,7 @@ function statusText(status: MeshStatus | undefined, nowMs: number): string {
     [
       { title: "gateway", value: ({ cluster, gateway }) => `${cluster.id}/${gateway.ordinal}` },
       { title: "state", value: ({ gateway }) => gatewayState(gateway) },
-      { title: "links", value: ({ gateway }) => linksUp(gateway.status?.links ?? [], nowMs) },
+      { title: "links", value: ({ gateway }) => linksUp(gateway.status?.totals) },
       { title: "behind", value: ({ gateway }) => behind(status.sequence, gateway) },
       { title: "seen", value: ({ gateway }) => formatAgo(gateway.lastSeen, nowMs) },
     ],
@@ -73,12 +69,9 @@ function gatewayState({ statement, status }: Gateway): string {
   return status?.conditions.length ? `${state}, ${status.conditions.length} conditions` : state;
 }
 
-/** "2/3": links with a session that still holds, of all. */
-function linksUp(links: readonly LinkHealth[], nowMs: number): string {
-  const up = links.filter(
-    ({ lastHandshake }) => lastHandshake !== undefined && nowMs - timestampMs(lastHandshake) < SESSION_LIMIT_MS,
-  );
-  return `${up.length}/${links.length}`;
+/** "2/3": links with a recent handshake, of all. */
+function linksUp(totals: LinkTotals | undefined): string {
+  return totals === undefined ? "-" : `${totals.established}/${totals.links}`;
 }
 
 function behind(sequence: bigint, { appliedSequence }: Gateway): string {

@@ -17,7 +17,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file spanwire/v1/agent.proto.
  */
 export const file_spanwire_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChdzcGFud2lyZS92MS9hZ2VudC5wcm90bxILc3BhbndpcmUudjEiNAoPU25hcHNob3RSZXF1ZXN0Eg8KB2xpbmVhZ2UYASABKAQSEAoIc2VxdWVuY2UYAiABKAQijQEKDVNuYXBzaG90Q2h1bmsSDwoHbGluZWFnZRgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBINCgVpbmRleBgDIAEoDRINCgVjb3VudBgEIAEoDRIrCgdlbnRyaWVzGAUgAygLMhouc3BhbndpcmUudjEuU25hcHNob3RFbnRyeRIOCgZkaWdlc3QYBiABKAwiLAoNU25hcHNob3RFbnRyeRILCgNrZXkYASABKAkSDgoGcmVjb3JkGAIgASgMImcKClN0b3JlUmVwbHkSJQoGc3RvcmVkGAEgASgLMhMuc3BhbndpcmUudjEuU3RvcmVkSAASJwoHcmVmdXNlZBgCIAEoCzIULnNwYW53aXJlLnYxLlJlZnVzZWRIAEIJCgdvdXRjb21lIlQKBlN0b3JlZBIPCgdsaW5lYWdlGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEhMKC2luY2FybmF0aW9uGAMgASgEEhIKCmdlbmVyYXRpb24YBCABKAQiZgoHUmVmdXNlZBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIRCglyZXRyeWFibGUYAyABKAgSEwoLaW5jYXJuYXRpb24YBCABKAQSEgoKZ2VuZXJhdGlvbhgFIAEoBCLZAgoNR2F0ZXdheVN0YXR1cxIeCg1hZ2VudF92ZXJzaW9uGAEgASgJQge6SARyAhhAEikKCWRhdGFwbGFuZRgCIAEoDjIWLnNwYW53aXJlLnYxLkRhdGFwbGFuZRIYCgZrZXJuZWwYAyABKAlCCLpIBXIDGIABEg8KB2xpbmVhZ2UYBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSKwoHc2VudF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoFbGlua3MYByADKAsyFy5zcGFud2lyZS52MS5MaW5rSGVhbHRoQgm6SAaSAQMQgCASNQoKY29uZGl0aW9ucxgIIAMoCzIWLnNwYW53aXJlLnYxLkNvbmRpdGlvbkIJukgGkgEDEIACEhUKDWtlcm5lbF93cml0ZXMYCSABKAQSEgoKcmVjb25jaWxlcxgKIAEoBCLfAQoKTGlua0hlYWx0aBIbCgpjbHVzdGVyX2lkGAEgASgJQge6SARyAhg/Eg8KB29yZGluYWwYAiABKA0SFwoGZGV2aWNlGAMgASgJQge6SARyAhgPEhoKCGVuZHBvaW50GAQgASgJQgi6SAVyAxiYAhIyCg5sYXN0X2hhbmRzaGFrZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOcmVjZWl2ZWRfYnl0ZXMYBiABKAQSEgoKc2VudF9ieXRlcxgHIAEoBBIOCgZyb2FtZWQYCCABKAgiWAoJQ29uZGl0aW9uEhUKBHR5cGUYASABKAlCB7pIBHICGEASGQoHc3ViamVjdBgCIAEoCUIIukgFcgMYgAISGQoHbWVzc2FnZRgDIAEoCUIIukgFcgMYgAhiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_spanwire_v1_record]);
+  fileDesc("ChdzcGFud2lyZS92MS9hZ2VudC5wcm90bxILc3BhbndpcmUudjEiNAoPU25hcHNob3RSZXF1ZXN0Eg8KB2xpbmVhZ2UYASABKAQSEAoIc2VxdWVuY2UYAiABKAQijQEKDVNuYXBzaG90Q2h1bmsSDwoHbGluZWFnZRgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBINCgVpbmRleBgDIAEoDRINCgVjb3VudBgEIAEoDRIrCgdlbnRyaWVzGAUgAygLMhouc3BhbndpcmUudjEuU25hcHNob3RFbnRyeRIOCgZkaWdlc3QYBiABKAwiLAoNU25hcHNob3RFbnRyeRILCgNrZXkYASABKAkSDgoGcmVjb3JkGAIgASgMImcKClN0b3JlUmVwbHkSJQoGc3RvcmVkGAEgASgLMhMuc3BhbndpcmUudjEuU3RvcmVkSAASJwoHcmVmdXNlZBgCIAEoCzIULnNwYW53aXJlLnYxLlJlZnVzZWRIAEIJCgdvdXRjb21lIlQKBlN0b3JlZBIPCgdsaW5lYWdlGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEhMKC2luY2FybmF0aW9uGAMgASgEEhIKCmdlbmVyYXRpb24YBCABKAQiZgoHUmVmdXNlZBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIRCglyZXRyeWFibGUYAyABKAgSEwoLaW5jYXJuYXRpb24YBCABKAQSEgoKZ2VuZXJhdGlvbhgFIAEoBCKCAwoNR2F0ZXdheVN0YXR1cxIeCg1hZ2VudF92ZXJzaW9uGAEgASgJQge6SARyAhhAEikKCWRhdGFwbGFuZRgCIAEoDjIWLnNwYW53aXJlLnYxLkRhdGFwbGFuZRIYCgZrZXJuZWwYAyABKAlCCLpIBXIDGIABEg8KB2xpbmVhZ2UYBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSKwoHc2VudF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoFbGlua3MYByADKAsyFy5zcGFud2lyZS52MS5MaW5rSGVhbHRoQgm6SAaSAQMQgCASNQoKY29uZGl0aW9ucxgIIAMoCzIWLnNwYW53aXJlLnYxLkNvbmRpdGlvbkIJukgGkgEDEIACEhUKDWtlcm5lbF93cml0ZXMYCSABKAQSEgoKcmVjb25jaWxlcxgKIAEoBBInCgZ0b3RhbHMYCyABKAsyFy5zcGFud2lyZS52MS5MaW5rVG90YWxzIlwKCkxpbmtUb3RhbHMSDQoFbGlua3MYASABKA0SEwoLZXN0YWJsaXNoZWQYAiABKA0SFgoOcmVjZWl2ZWRfYnl0ZXMYAyABKAQSEgoKc2VudF9ieXRlcxgEIAEoBCLfAQoKTGlua0hlYWx0aBIbCgpjbHVzdGVyX2lkGAEgASgJQge6SARyAhg/Eg8KB29yZGluYWwYAiABKA0SFwoGZGV2aWNlGAMgASgJQge6SARyAhgPEhoKCGVuZHBvaW50GAQgASgJQgi6SAVyAxiYAhIyCg5sYXN0X2hhbmRzaGFrZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOcmVjZWl2ZWRfYnl0ZXMYBiABKAQSEgoKc2VudF9ieXRlcxgHIAEoBBIOCgZyb2FtZWQYCCABKAgiWAoJQ29uZGl0aW9uEhUKBHR5cGUYASABKAlCB7pIBHICGEASGQoHc3ViamVjdBgCIAEoCUIIukgFcgMYgAISGQoHbWVzc2FnZRgDIAEoCUIIukgFcgMYgAhiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_spanwire_v1_record]);
 
 /**
  * sw.v1.up.<cluster>.<gateway>.snapshot; answered by SnapshotChunks to the reply subject.
@@ -256,6 +256,8 @@ export type GatewayStatus = Message<"spanwire.v1.GatewayStatus"> & {
   sentAt?: Timestamp | undefined;
 
   /**
+   * All of a small mesh; of a large one those without a recent handshake and those that roamed.
+   *
    * @generated from field: repeated spanwire.v1.LinkHealth links = 7;
    */
   links: LinkHealth[];
@@ -274,6 +276,11 @@ export type GatewayStatus = Message<"spanwire.v1.GatewayStatus"> & {
    * @generated from field: uint64 reconciles = 10;
    */
   reconciles: bigint;
+
+  /**
+   * @generated from field: spanwire.v1.LinkTotals totals = 11;
+   */
+  totals?: LinkTotals | undefined;
 };
 
 /**
@@ -282,6 +289,42 @@ export type GatewayStatus = Message<"spanwire.v1.GatewayStatus"> & {
  */
 export const GatewayStatusSchema: GenMessage<GatewayStatus> = /*@__PURE__*/
   messageDesc(file_spanwire_v1_agent, 6);
+
+/**
+ * All links of a gateway together, so that a healthy mesh is told in a few bytes.
+ *
+ * @generated from message spanwire.v1.LinkTotals
+ */
+export type LinkTotals = Message<"spanwire.v1.LinkTotals"> & {
+  /**
+   * @generated from field: uint32 links = 1;
+   */
+  links: number;
+
+  /**
+   * With a handshake in the last three minutes.
+   *
+   * @generated from field: uint32 established = 2;
+   */
+  established: number;
+
+  /**
+   * @generated from field: uint64 received_bytes = 3;
+   */
+  receivedBytes: bigint;
+
+  /**
+   * @generated from field: uint64 sent_bytes = 4;
+   */
+  sentBytes: bigint;
+};
+
+/**
+ * Describes the message spanwire.v1.LinkTotals.
+ * Use `create(LinkTotalsSchema)` to create a new message.
+ */
+export const LinkTotalsSchema: GenMessage<LinkTotals> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_agent, 7);
 
 /**
  * The tunnel to one remote gateway.
@@ -339,7 +382,7 @@ export type LinkHealth = Message<"spanwire.v1.LinkHealth"> & {
  * Use `create(LinkHealthSchema)` to create a new message.
  */
 export const LinkHealthSchema: GenMessage<LinkHealth> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_agent, 7);
+  messageDesc(file_spanwire_v1_agent, 8);
 
 /**
  * Something an operator should know: type in CamelCase ("NoPath", "PrefixShadowsLocal"), message in a sentence.
@@ -368,5 +411,5 @@ export type Condition = Message<"spanwire.v1.Condition"> & {
  * Use `create(ConditionSchema)` to create a new message.
  */
 export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_agent, 8);
+  messageDesc(file_spanwire_v1_agent, 9);
 
