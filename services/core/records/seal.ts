@@ -7,7 +7,7 @@ import { recordSigningInput } from "./signing-input.ts";
 /**
  * Encodes and signs a payload: the bytes of a Record, to be stored and forwarded as they are.
  *
- * The one awaiting function of this package: the signer may be a remote one, and nothing here waits for itself.
+ * Awaits its signer, which may be a remote one; nothing here waits for itself.
  */
 export async function sealRecord(
   meshId: string,
