@@ -82,7 +82,9 @@ export class DemoMesh implements AsyncDisposable {
     const { token } = await this.fleet.createToken({ clusterId: site.name }, this.call);
     const file = join(this.#options.directory, `${gateway.name}.token`);
     await writeFile(file, token, { mode: 0o600 });
-    await this.startAgent(site, gateway, ["--token-file", file, "--prefix", site.prefix.ipv4, ...options]);
+    // Two that join at once could else take each other's.
+    const ordinal = ["--ordinal", String(gateway.ordinal)];
+    await this.startAgent(site, gateway, ["--token-file", file, "--prefix", site.prefix.ipv4, ...ordinal, ...options]);
   }
 
   /** Starts the agent of a gateway that has joined, or with the options of a first start. */
