@@ -8,6 +8,9 @@ export const STATUS_BUCKET = "sw-status";
 export const MAP_SOURCE = `$KV.${MAP_BUCKET}.>`;
 export const MAP_REPUBLISH = "sw.v1.map.>";
 export const HEAD_SUBJECT = "sw.v1.head";
+/** The audit log: a stream of its own, which only hubs write and read. */
+export const AUDIT_STREAM = "sw-audit";
+export const AUDIT_SUBJECT = "sw.v1.audit";
 /** Everything agents send up; the hub's answering user subscribes to it in a queue group. */
 export const UP_WILDCARD = "sw.v1.up.>";
 export const INBOX_WILDCARD = "sw.v1.inbox.>";

@@ -79,7 +79,7 @@ const SUBJECTS: readonly { readonly subject: string; readonly may: "publish" | "
   ...may("subscribe", "sw.v1.peer.eu.0.us.0"),
   // Between others, in a sibling's name, to a sibling.
   ...may("nothing", "sw.v1.peer.us.0.us.1", "sw.v1.peer.us.0.eu.1", "sw.v1.peer.eu.1.us.0"),
-  ...may("nothing", "sw.v1.client.us.x", "sw.v1.other", "_INBOX.x", "anything"),
+  ...may("nothing", "sw.v1.client.us.x", "sw.v1.other", "sw.v1.audit", "_INBOX.x", "anything"),
   ...["sw-map", "sw-registry", "sw-client", "sw-status", "sw-audit"].flatMap((bucket) =>
     may(
       "nothing",
@@ -241,6 +241,7 @@ describe("of the hub's own users", () => {
     { role: "answer", publish: "$KV.sw-registry.token.x" },
     { role: "answer", publish: "$JS.API.STREAM.PURGE.KV_sw-map" },
     { role: "answer", publish: "sw.v1.head" },
+    { role: "answer", publish: "sw.v1.audit" },
     { role: "answer", publish: "sw.v1.map.cluster.eu" },
     { role: "system", publish: "$SYS.REQ.CLAIMS.DELETE" },
     { role: "system", publish: "$KV.sw-map.cluster.eu" },

@@ -1,5 +1,11 @@
 /** @module The NATS operator of the mesh: its keys, made on first use, and the tokens that they sign. */
-import { ANSWER_PERMISSIONS, agentPermissions, type GatewayRef, HEAD_SUBJECT } from "@spanwire/core/subjects";
+import {
+  ANSWER_PERMISSIONS,
+  AUDIT_SUBJECT,
+  agentPermissions,
+  type GatewayRef,
+  HEAD_SUBJECT,
+} from "@spanwire/core/subjects";
 import {
   encodeAccountJwt,
   encodeOperatorJwt,
@@ -47,7 +53,7 @@ export type HubRole = "state" | "answer" | "system";
 
 export const HUB_PERMISSIONS: Readonly<Record<HubRole, NatsPermissions>> = {
   state: {
-    publish: ["$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$KV.>", HEAD_SUBJECT],
+    publish: ["$JS.API.>", "$JS.ACK.>", "$JS.FC.>", "$KV.>", HEAD_SUBJECT, AUDIT_SUBJECT],
     subscribe: ["_INBOX.>"],
   },
   answer: ANSWER_PERMISSIONS,
