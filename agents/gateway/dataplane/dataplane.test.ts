@@ -123,6 +123,20 @@ test.each([
   await stop();
 });
 
+test("told to look while it looks it looks once more: what it had read may be out of date", async () => {
+  let meanwhile = () => {};
+  const beforeLook = async () => {
+    meanwhile();
+    meanwhile = () => {};
+  };
+  const { clock, dataplane, outcomes, stop } = await start({ beforeLook });
+  meanwhile = () => dataplane.look();
+  dataplane.look();
+  await clock.advance(0);
+  expect(outcomes.map(({ path }) => path)).toEqual(["full", "full"]);
+  await stop();
+});
+
 test("a change that the kernel refuses is tried again every second, and the rest goes on", async () => {
   const { kernel, clock, gateway, dataplane, outcomes, stop } = await start();
   kernel.refuse = (change) => (change.kind === "add-peer" ? "No space left on device" : undefined);

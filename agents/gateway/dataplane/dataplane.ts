@@ -113,12 +113,20 @@ export class Dataplane {
       const outcome = await this.#reconciler.fast(wish, this.#takeChanged(), this.#signal);
       if (outcome !== undefined) return this.#report({ ...outcome, version });
     }
-    this.#mustLook = true; // also if what follows throws
+    this.#mustLook = false; // before anything is read: what happens from now on needs a look of its own
+    try {
+      await this.#reachByLooking(wish);
+    } catch (error) {
+      this.#mustLook = true;
+      throw error;
+    }
+  }
+
+  async #reachByLooking(wish: Desired): Promise<void> {
     await this.#options.beforeLook?.();
     const foreignDrop = await this.#forwardWatch.look();
     let version = this.#version;
     const read = (): Desired => {
-      this.#mustLook = false;
       this.#takeChanged();
       version = this.#version;
       return this.#wish ?? wish;
