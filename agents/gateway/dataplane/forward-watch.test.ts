@@ -49,6 +49,21 @@ test("names who can drop as soon as packets are lost, however slowly, until that
   expect(await said()).toBeUndefined();
 });
 
+test("what was lost between the last look and a change is not held against what was changed", async () => {
+  const { kernel, said, count } = start();
+  await said();
+  kernel.setForeignChains([DOCKER]);
+  count(100, 0, 0);
+  expect(await said()).toEqual(["ip filter FORWARD"]);
+  count(300, 0, 100);
+  kernel.setForeignChains([{ ...DOCKER, version: "2" }]);
+  expect(await said()).toBeUndefined();
+  count(400, 0, 200);
+  expect(await said()).toBeUndefined();
+  count(500, 0, 200);
+  expect(await said()).toEqual(["ip filter FORWARD"]);
+});
+
 test("ends where nothing was lost for a minute in which packets passed", async () => {
   const { kernel, clock, said, count } = start();
   await said();

@@ -37,23 +37,31 @@ export class ForwardWatch {
   /** Returns what has to be said now. Throws what reading the counters throws. */
   async look(): Promise<ForeignDrop | undefined> {
     const { firewall, clock } = this.#options;
+    // Before the counters are read: what they say then was lost may have been lost before the change.
+    const isChanged = this.#found !== undefined && (await this.#isChanged(this.#found));
     const { entered, denied, passed } = (await firewall.forwarded()) ?? NOTHING;
     const lost = entered - denied - passed;
     if (entered < this.#entered) this.#known = 0; // the table was made anew
     this.#entered = entered;
     this.#known ??= lost;
-    if (lost > this.#known + UNDER_WAY) {
+    if (isChanged) {
+      this.#known = lost;
+      this.#found = undefined;
+    } else if (lost > this.#known + UNDER_WAY) {
       this.#known = lost;
       this.#found = { chains: await this.#suspects(), atMs: clock.now(), passed };
-    } else if (this.#found !== undefined && (await this.#isOver(this.#found, passed))) {
+    } else if (this.#found !== undefined && this.#isCalm(this.#found, passed)) {
       this.#found = undefined;
     }
     return this.#found && { chains: this.#found.chains };
   }
 
   /** A firewall that was changed is judged anew, by what it does from now on. */
-  async #isOver({ chains, atMs, passed }: Found, nowPassed: number): Promise<boolean> {
-    if (versions(await this.#suspects()) !== versions(chains)) return true;
+  async #isChanged({ chains }: Found): Promise<boolean> {
+    return versions(await this.#suspects()) !== versions(chains);
+  }
+
+  #isCalm({ atMs, passed }: Found, nowPassed: number): boolean {
     return nowPassed > passed && this.#options.clock.now() - atMs > CALM_MS;
   }
 
