@@ -19,7 +19,7 @@ Exit codes:
   2  wrong usage: an unknown command or option, or a file that is missing or does not parse
   3  the hub cannot be reached
   4  the hub refused: not allowed, not found, or in conflict with what it holds
-  5  diff: the file differs from the mesh
+  5  diff: the file differs from the mesh; audit verify: the log is not as it was written
 `;
 
 /** The exit code for whatever a command threw; 3 and 4 are for those that asked the hub. */

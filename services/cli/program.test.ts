@@ -30,6 +30,9 @@ test("the commands are these", () => {
     diff
     apply
     operator create
+    audit tail
+    audit export
+    audit verify
     backup
     restore
     version
@@ -62,6 +65,8 @@ test.each([
   { args: ["cluster", "show"], want: "missing required argument 'cluster'" },
   { args: ["status", "-o", "xml"], want: "Allowed choices are table, json, yaml" },
   { args: ["token", "revoke", "eu"], want: "see: spanwire token list" },
+  { args: ["audit", "tail", "--last", "0"], want: "from 1 to 10000" },
+  { args: ["audit", "export", "--format", "xml"], want: "Allowed choices are ocsf, ecs, json" },
   { args: ["link", "set"], want: "name a link or give --default" },
   { args: ["up", "--fleet-port", "99999"], want: "from 0 to 65535" },
   { args: ["agent", "run", "--label", "hub"], want: 'write a label as in "role=hub"' },

@@ -1,6 +1,7 @@
 /** @module The tree of commands. */
 import { Command } from "commander";
 import { agentCommand } from "./commands/agent.ts";
+import { auditCommand } from "./commands/audit.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
 import { backupCommand, hubCommand, restoreCommand, upCommand } from "./commands/hub.ts";
@@ -35,6 +36,7 @@ export function createProgram(session: Session): Command {
     diffCommand(session),
     applyCommand(session),
     operatorCommand(session),
+    auditCommand(session),
     backupCommand(session),
     restoreCommand(session),
     versionCommand(session),

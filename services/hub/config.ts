@@ -32,6 +32,13 @@ export const hubConfigSchema = z.strictObject({
       callBurst: z.number().int().positive().default(500),
     })
     .prefault({}),
+  /** How much of the audit log is kept; older entries are removed, and the log says so. */
+  audit: z
+    .strictObject({
+      maxAgeDays: z.number().positive().default(400),
+      maxBytes: z.number().int().min(1_048_576).default(1_073_741_824),
+    })
+    .prefault({}),
   nats: z
     .strictObject({
       /** URLs of an external NATS; absent runs a nats-server of its own. */

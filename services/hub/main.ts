@@ -13,6 +13,8 @@ import type { Metrics } from "@spanwire/runtime/metrics/create-metrics";
 import { createCounter } from "@spanwire/runtime/metrics/instruments";
 import { createFleetService } from "./api/fleet-service.ts";
 import { meshFacts } from "./api/mesh-facts.ts";
+import { createAuditedRecords } from "./audit/audited-records.ts";
+import { type Audit, openAudit } from "./audit/open-audit.ts";
 import type { HubConfig } from "./config.ts";
 import { answerAgents } from "./distribution/answer.ts";
 import { type Foundation, openFoundation } from "./foundation.ts";
@@ -53,6 +55,7 @@ export interface HubReady {
 
 /** A new admission is good for this long; the leader extends it when half of that is left. */
 export const ADMISSION_LEASE_MS = 90 * 86_400_000;
+const DAY_MS = 86_400_000;
 
 /** Runs the hub until the signal aborts. Rejects when it cannot start, or when the program is wrong. */
 export async function run(config: HubConfig, { log, searchPath, signal, onReady }: HubOptions): Promise<void> {
@@ -71,7 +74,21 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const { authority, operator, store, map, bans, connections, unverifiedServers } = foundation;
   const { ca, root, online, mesh } = authority;
   const { meshId } = mesh;
-  const hubConditions = foundation.keys.conditions;
+  const hub = `${hostname()}/${process.pid}`;
+  const audit = openAudit({
+    foundation,
+    hub,
+    replicas: config.nats.replicas,
+    limits: { maxAgeMs: config.audit.maxAgeDays * DAY_MS, maxBytes: config.audit.maxBytes },
+    clock,
+    random,
+    logger: log,
+    meter,
+  });
+  open.defer(() => audit.close()); // after the ports: what their last calls did is still written down
+  audit.record({ action: "hub.start", actor: { kind: "hub" }, after: JSON.stringify({ version: VERSION }) });
+  const { calls } = audit;
+  const hubConditions = () => [...foundation.keys.conditions(), ...audit.conditions()];
   const users = createGatewayUsers({ operator, bans, registry: store.registry, clock });
   const reports = followReports({ status: store.status, records: map.records, clock, random, log, signal: running });
   const { system } = connections;
@@ -79,7 +96,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const base = { store, map, meshId, signers: { root, online }, clock };
   const writer = createAdmissionWriter(base);
   const common = { ...base, writer, users };
-  const port = { ca, meshId, advertise: config.advertise, clock, log, meter };
+  const port = { ca, meshId, advertise: config.advertise, audit: calls.interceptor, clock, log, meter };
 
   const registration = await servePort({
     ...port,
@@ -93,6 +110,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
       nonceKey: await ensureNonceKey(store.registry, randomBytes),
       verify: createVerify(),
       validate: createRequestValidator(),
+      calls,
       admissionLeaseMs: ADMISSION_LEASE_MS,
       limits: { peer: { perSecond: config.limits.callsPerSecond, burst: config.limits.callBurst } },
     }),
@@ -102,10 +120,19 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
 
   const leadership = startLeadership({
     registry: store.registry,
-    holder: `${hostname()}/${process.pid}`,
+    holder: hub,
     clock,
     lead: (leading) =>
-      lead({ ...common, nats: connections.state, leaseMs: ADMISSION_LEASE_MS, log, random, signal: leading }),
+      lead({
+        ...common,
+        nats: connections.state,
+        leaseMs: ADMISSION_LEASE_MS,
+        record: audit.record,
+        trimAudit: audit.trim,
+        log,
+        random,
+        signal: leading,
+      }),
     onFailure: (err) => log.warn({ err }, "the leader's lease cannot be reached"),
     signal: running,
   });
@@ -122,6 +149,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
       unverifiedServers,
       hubConditions,
       frame: { hubAddress, caSpkiSha256: ca.spkiSha256, authoritySha256: sha256(root.publicKey) },
+      audit,
       version: VERSION,
       natsVersion: () => connections.state.info?.version ?? "unknown",
       isLeader,
@@ -131,7 +159,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const sources = { map, reports, gateways, unverifiedServers, hubConditions, clock };
   declareMeshMetrics(meter, { mesh: () => meshFacts(sources), isLeader });
 
-  const answering = answer({ foundation, log, metrics, signal: running });
+  const answering = answer({ foundation, audit, log, metrics, signal: running });
   const nats = connections.state;
   const readiness = followReadiness({ map, nats, servers: [registration, fleet], signal: running });
   const contextFile = join(config.dir, "context.json");
@@ -170,12 +198,14 @@ async function openBelow(
 
 interface AnswerOptions {
   readonly foundation: Foundation;
+  readonly audit: Audit;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
 }
 
-function answer({ foundation, log, metrics: { meter }, signal }: AnswerOptions): Promise<void> {
+function answer({ foundation, audit, log, metrics: { meter }, signal }: AnswerOptions): Promise<void> {
+  const { onStored, onAnswered, onDropped } = createAuditedRecords(audit.record);
   const { connections, map, store } = foundation;
   const dropped = createCounter(meter, {
     name: "spanwire_agent_messages_dropped",
@@ -188,7 +218,11 @@ function answer({ foundation, log, metrics: { meter }, signal }: AnswerOptions):
     bucket: store.map,
     clock: systemClock,
     onReport: createReportTaker({ status: store.status, map, clock: systemClock, log, meter }),
-    onDropped({ subject, reason, error }) {
+    onStored,
+    onAnswered,
+    onDropped(what) {
+      const { subject, reason, error } = what;
+      onDropped(what);
       dropped.add({ reason });
       log.debug({ subject, reason, err: error }, "message of an agent dropped");
     },

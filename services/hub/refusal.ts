@@ -20,6 +20,7 @@ export const REASONS = {
   OPERATOR_REQUIRED: "denied",
   ROLE_REQUIRED: "denied",
   BAD_PUBLIC_KEY: "invalid",
+  AUDIT_ENTRY_NOT_FOUND: "not-found",
   // Load and failures of what is behind the hub.
   RATE_LIMITED: "exhausted",
   BUSY: "conflict",

@@ -2,6 +2,7 @@
 import type { Meter } from "@opentelemetry/api";
 import type { Clock } from "@spanwire/core/time";
 import type { BoundService } from "@spanwire/runtime/grpc/handlers";
+import type { Interceptor } from "@spanwire/runtime/grpc/interceptor";
 import { measureCalls } from "@spanwire/runtime/grpc/measure-calls";
 import { type RunningServer, serve } from "@spanwire/runtime/grpc/serve";
 import { createServerTls } from "@spanwire/runtime/grpc/server-tls";
@@ -18,6 +19,8 @@ export interface PortOptions {
   readonly service: BoundService;
   /** `operators` must show a certificate of ours; `agents` need none (decisions/0001-two-listeners.md). */
   readonly callers: "agents" | "operators";
+  /** Writes down what is refused, by whatever is inside of it. */
+  readonly audit: Interceptor;
   readonly clock: Clock;
   readonly log: Logger;
   readonly meter: Meter;
@@ -27,7 +30,7 @@ const RENEW_MS = 86_400_000;
 const ANY = new Set(["0.0.0.0", "::"]);
 
 export async function servePort(options: PortOptions): Promise<RunningServer> {
-  const { ca, meshId, address, advertise, service, callers, clock, log, meter } = options;
+  const { ca, meshId, address, advertise, service, callers, audit, clock, log, meter } = options;
   const forOperators = callers === "operators";
   const hosts = [...new Set([advertise, address.host, "127.0.0.1", "localhost"])].filter((host) => !ANY.has(host));
   const material = async () => ({
@@ -35,7 +38,7 @@ export async function servePort(options: PortOptions): Promise<RunningServer> {
     ...(forOperators ? { clientCaPem: ca.certificatePem } : {}),
   });
   const tls = createServerTls(await material());
-  const interceptors = [measureCalls(meter), authorize(meshId)];
+  const interceptors = [measureCalls(meter), audit, authorize(meshId)];
   const server = await serve({ services: [service], tls, address, log, interceptors });
   const renew = async () => {
     try {

@@ -55,6 +55,7 @@ const FLEET: Bases<typeof FleetService> = {
     certificateRequest: new Uint8Array(200),
     ttl: { seconds: 60n },
   },
+  readAudit: { after: 2n ** 63n, last: 10_000, follow: false },
   getMap: {},
   exportState: {},
 };

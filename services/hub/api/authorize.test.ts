@@ -71,6 +71,7 @@ test("who may call what", async () => {
     GetStatus: viewer, operator, admin
     WatchStatus: viewer, operator, admin
     CreateOperator: admin
+    ReadAudit: viewer, operator, admin
     GetMap: viewer, operator, admin
     ExportState: admin"
   `);

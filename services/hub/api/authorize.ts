@@ -36,6 +36,7 @@ const FLEET: Entries<typeof FleetService> = {
   getStatus: "viewer",
   watchStatus: "viewer",
   createOperator: "admin",
+  readAudit: "viewer",
   getMap: "viewer",
   exportState: "admin",
 };

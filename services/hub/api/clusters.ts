@@ -1,8 +1,13 @@
 /** @module Clusters for operators: shown, changed, revoked, deleted. */
 import { deleteCluster, revokeCluster, revokeGateway } from "@spanwire/core/admission/revoke";
 import { updateCluster } from "@spanwire/core/admission/update";
+import { clusterKey, gatewayKey } from "@spanwire/core/records/key";
 import type { FleetService } from "@spanwire/proto/fleet";
+import { AdmissionSchema } from "@spanwire/proto/record";
+import type { CallContext } from "@spanwire/runtime/grpc/context";
 import type { Handlers } from "@spanwire/runtime/grpc/handlers";
+import type { CallAudit } from "../audit/audited-calls.ts";
+import { stateJson } from "../audit/state-json.ts";
 import { accept, refusal } from "../refusal.ts";
 import { type EndRequest, endGateways } from "../registration/end-gateways.ts";
 import { revokeUnusedTokens } from "../registration/tokens.ts";
@@ -20,7 +25,17 @@ type ClusterMethods =
   | "deleteCluster";
 
 export function clusterHandlers(options: FleetOptions): Pick<Handlers<typeof FleetService>, ClusterMethods> {
-  const { store, writer, clock } = options;
+  const { store, writer, clock, audit } = options;
+  const aboutEnd = (context: CallContext, action: string, target: string) => {
+    const call = audit.calls.of(context);
+    call.about({ target });
+    return { audit: call, action, target, signal: context.signal };
+  };
+  const endTokens = async (clusterId: string, call: CallAudit) => {
+    for (const id of await revokeUnusedTokens(store.registry, clusterId, clock.now())) {
+      call.changed({ action: "token.revoke", target: `token.${id}` });
+    }
+  };
   return {
     async listClusters() {
       writer.registry();
@@ -33,29 +48,41 @@ export function clusterHandlers(options: FleetOptions): Pick<Handlers<typeof Fle
       }
       return { cluster: describeCluster(meshFacts(options), admission) };
     },
-    async updateCluster({ id: clusterId, prefixes, labels, expectedGeneration, dryRun }, { signal }) {
+    async updateCluster({ id: clusterId, prefixes, labels, expectedGeneration, dryRun }, context) {
+      const call = audit.calls.of(context);
+      const target = clusterKey(clusterId);
+      call.about({ target });
       const change = { clusterId, prefixes, labels, expectedGeneration };
       const { value } = await writer.commit(async (registry) => {
         const updated = accept(updateCluster(registry, change));
-        return { value: updated, write: updated.changed && !dryRun ? updated : undefined };
-      }, signal);
-      return { cluster: describeCluster(meshFacts(options), value.admission) };
+        const write = updated.changed && !dryRun ? updated : undefined;
+        return { value: { updated, write, before: registry.admissions.get(clusterId) }, write };
+      }, context.signal);
+      const { updated, write, before } = value;
+      if (write !== undefined) {
+        const after = stateJson(AdmissionSchema, updated.admission);
+        call.changed({ action: "cluster.update", target, before: stateJson(AdmissionSchema, before), after });
+      }
+      return { cluster: describeCluster(meshFacts(options), updated.admission) };
     },
-    async revokeGateway({ clusterId, ordinal, reason }, { signal }) {
+    async revokeGateway({ clusterId, ordinal, reason }, context) {
       const decide: EndRequest["decide"] = (registry) => revokeGateway(registry, clusterId, ordinal);
-      return { ended: own(await endGateways(options, { clusterId, decide, reason, signal })) };
+      const about = aboutEnd(context, "gateway.revoke", gatewayKey(clusterId, ordinal));
+      return { ended: own(await endGateways(options, { clusterId, decide, reason, ...about })) };
     },
-    async revokeCluster({ id: clusterId, reason }, { signal }) {
+    async revokeCluster({ id: clusterId, reason }, context) {
       const decide: EndRequest["decide"] = (registry) => revokeCluster(registry, clusterId);
+      const about = aboutEnd(context, "cluster.revoke", clusterKey(clusterId));
       accept(decide(writer.registry()));
-      await revokeUnusedTokens(store.registry, clusterId, clock.now());
-      return { ended: own(await endGateways(options, { clusterId, decide, reason, signal })) };
+      await endTokens(clusterId, about.audit);
+      return { ended: own(await endGateways(options, { clusterId, decide, reason, ...about })) };
     },
-    async deleteCluster({ id: clusterId }, { signal }) {
+    async deleteCluster({ id: clusterId }, context) {
       const decide: EndRequest["decide"] = (registry) => deleteCluster(registry, clusterId);
+      const about = aboutEnd(context, "cluster.delete", clusterKey(clusterId));
       accept(decide(writer.registry()));
-      await revokeUnusedTokens(store.registry, clusterId, clock.now());
-      return { ended: own(await endGateways(options, { clusterId, decide, reason: "deleted", signal })) };
+      await endTokens(clusterId, about.audit);
+      return { ended: own(await endGateways(options, { clusterId, decide, reason: "deleted", ...about })) };
     },
   };
 }

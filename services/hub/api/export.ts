@@ -16,13 +16,15 @@ export function exportHandlers({
   map,
   store,
   writer,
+  audit,
 }: FleetOptions): Pick<Handlers<typeof FleetService>, "getMap" | "exportState"> {
   return {
     async *getMap() {
       writer.registry();
       for (const bytes of snapshotChunks(map.snapshot())) yield { chunk: fromBinary(SnapshotChunkSchema, bytes) };
     },
-    async *exportState() {
+    async *exportState(_request, context) {
+      audit.calls.of(context).changed({ action: "state.export" });
       // The registry first: of two moments, a token that is not yet claimed beside its admission does no harm.
       for (const { key, bytes } of await store.registry.list()) {
         if (!NOT_EXPORTED.has(key)) yield { bucket: REGISTRY_BUCKET, key, value: new Uint8Array(bytes) };

@@ -1,12 +1,14 @@
 /** @module FleetService: what operators may ask and do. */
 import { FleetService } from "@spanwire/proto/fleet";
 import { type BoundService, bindService } from "@spanwire/runtime/grpc/handlers";
+import type { Audit } from "../audit/open-audit.ts";
 import type { CertificateAuthority } from "../authority/ca.ts";
 import type { EndOptions } from "../registration/end-gateways.ts";
 import type { TokenFrame } from "../registration/tokens.ts";
 import type { Connections } from "../status/connections.ts";
 import type { HubCondition } from "../status/hub-condition.ts";
 import type { ReportView } from "../status/report-view.ts";
+import { auditHandlers } from "./audit.ts";
 import { clusterHandlers } from "./clusters.ts";
 import { exportHandlers } from "./export.ts";
 import { linkPolicyHandlers } from "./link-policy.ts";
@@ -28,6 +30,7 @@ export interface FleetOptions extends EndOptions {
   readonly version: string;
   readonly natsVersion: () => string;
   readonly isLeader: () => boolean;
+  readonly audit: Pick<Audit, "calls" | "read">;
 }
 
 export function createFleetService(options: FleetOptions): BoundService {
@@ -40,5 +43,6 @@ export function createFleetService(options: FleetOptions): BoundService {
     ...statusHandlers(options),
     ...operatorHandlers(options),
     ...exportHandlers(options),
+    ...auditHandlers(options),
   });
 }

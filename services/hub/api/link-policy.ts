@@ -12,6 +12,8 @@ import { type LinkPolicy, LinkPolicySchema } from "@spanwire/proto/record";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import type { Handlers } from "@spanwire/runtime/grpc/handlers";
 import { InvalidRequest } from "@spanwire/runtime/grpc/invalid-request";
+import type { CallAudit } from "../audit/audited-calls.ts";
+import { stateJson } from "../audit/state-json.ts";
 import { refusal } from "../refusal.ts";
 import type { FleetOptions } from "./fleet-service.ts";
 
@@ -24,8 +26,10 @@ export function linkPolicyHandlers(
       const { policy, generation } = readPolicy(options);
       return { policy, generation };
     },
-    async setLinkPolicy({ policy = create(LinkPolicySchema), expectedGeneration, dryRun }, { signal }) {
-      return setPolicy(options, { policy, expectedGeneration, dryRun, signal });
+    async setLinkPolicy({ policy = create(LinkPolicySchema), expectedGeneration, dryRun }, context) {
+      const call = options.audit.calls.of(context);
+      call.about({ target: LINK_POLICY_KEY });
+      return setPolicy(options, { policy, expectedGeneration, dryRun, call, signal: context.signal });
     },
   };
 }
@@ -35,6 +39,7 @@ interface Wanted {
   /** The generation the change was made from; undefined writes over any. */
   readonly expectedGeneration: bigint | undefined;
   readonly dryRun: boolean;
+  readonly call: CallAudit;
   readonly signal: AbortSignal;
 }
 
@@ -47,7 +52,7 @@ const ATTEMPTS = 10;
 
 async function setPolicy(options: FleetOptions, wanted: Wanted): Promise<Outcome> {
   const { store, map, writer } = options;
-  const { policy, expectedGeneration, dryRun, signal } = wanted;
+  const { policy, expectedGeneration, dryRun, call, signal } = wanted;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const registry = writer.registry();
     requireValid(policy, registry);
@@ -64,6 +69,10 @@ async function setPolicy(options: FleetOptions, wanted: Wanted): Promise<Outcome
     const bytes = await seal(options, policy, { incarnation: before.incarnation, generation });
     const expectedRevision = map.revisionOf(LINK_POLICY_KEY);
     const written = await store.map.put(LINK_POLICY_KEY, bytes, { expectedRevision });
+    if (written.ok) {
+      const [was, is] = [before.policy, policy].map((each) => stateJson(LinkPolicySchema, each));
+      call.changed({ action: "links.set", target: LINK_POLICY_KEY, before: was, after: is });
+    }
     const entry = written.ok ? written : await store.map.get(LINK_POLICY_KEY);
     if (entry !== undefined) await map.waitFor(entry.revision, signal);
     if (written.ok) return { generation, changes };

@@ -7,15 +7,25 @@ import type { OperatorRole as Role } from "../authority/spiffe-id.ts";
 import type { FleetOptions } from "./fleet-service.ts";
 
 const DEFAULT_TTL_MS = 30 * 86_400_000;
-export function operatorHandlers({ ca, clock }: FleetOptions): Pick<Handlers<typeof FleetService>, "createOperator"> {
+export function operatorHandlers({
+  ca,
+  clock,
+  audit,
+}: FleetOptions): Pick<Handlers<typeof FleetService>, "createOperator"> {
   return {
-    async createOperator({ name, role, publicKey: publicKeySpki, certificateRequest: request, ttl }) {
+    async createOperator({ name, role, publicKey: publicKeySpki, certificateRequest: request, ttl }, context) {
+      const call = audit.calls.of(context);
+      const target = `operator.${name}`;
+      call.about({ target });
       requireP256(publicKeySpki);
       const nowMs = clock.now();
       const lifetimeMs = ttl === undefined ? DEFAULT_TTL_MS : durationMs(ttl);
       const key = { publicKeySpki, request };
       const certificatePem = await ca.certifyOperator({ name, role: roleOf(role), nowMs, lifetimeMs, ...key });
-      return { certificatePem, expiresAt: timestampFromMs(nowMs + lifetimeMs) };
+      const expiresAt = timestampFromMs(nowMs + lifetimeMs);
+      const after = JSON.stringify({ role: roleOf(role), expiresAt: new Date(nowMs + lifetimeMs).toISOString() });
+      call.changed({ action: "operator.create", target, after });
+      return { certificatePem, expiresAt };
     },
   };
 }

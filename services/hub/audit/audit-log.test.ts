@@ -117,6 +117,12 @@ describe("a part of the log", () => {
   });
 });
 
+test("what comes after an entry that there is not is refused", async () => {
+  await log.append([change("a")], signal);
+  const reading = readLog({ store, log, clock: systemClock, signal }, { after: 2n, follow: false }).next();
+  await expect(reading).rejects.toMatchObject({ reason: "AUDIT_ENTRY_NOT_FOUND", code: "not-found" });
+});
+
 describe("the limits of the log", () => {
   const DAY_MS = 86_400_000;
   const nowMs = Date.now();

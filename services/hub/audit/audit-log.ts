@@ -32,6 +32,8 @@ export interface AuditLog {
    * to be called while another call is under way.
    */
   append(facts: readonly AuditFacts[], signal: AbortSignal): Promise<number>;
+  /** The last entry that the log has, or had before its store lost its end. */
+  lastSequence(): Promise<bigint>;
   /** A signed block that says how far the log goes, also where the store does not go so far any more. */
   end(): Promise<Uint8Array>;
   /** Tells the registry how far the log goes. */
@@ -118,6 +120,10 @@ export function createAuditLog(options: AuditLogOptions): AuditLog {
         await clock.sleep(random() * LONGEST_PAUSE_MS, signal);
       }
       throw refusal("BUSY", "other hubs are writing the audit log at the same time");
+    },
+    async lastSequence() {
+      const { head, lost } = await find();
+      return (lost ?? head).sequence;
     },
     async end() {
       const { head, lost } = await find();

@@ -1,12 +1,13 @@
 /** @module Reads the audit log as it is stored: whoever asked verifies it. */
 import { decodeBlock, openUnverified } from "@spanwire/core/audit/open-block";
 import type { Clock } from "@spanwire/core/time";
+import { refusal } from "../refusal.ts";
 import type { AuditLog } from "./audit-log.ts";
 import type { AuditStore, StoredBlock } from "./audit-store.ts";
 
 export interface ReadLogOptions {
   readonly store: AuditStore;
-  readonly log: Pick<AuditLog, "end">;
+  readonly log: Pick<AuditLog, "end" | "lastSequence">;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -22,8 +23,14 @@ export interface Wanted {
 
 const LOOK_AGAIN_MS = 500;
 
+/** Throws `AUDIT_ENTRY_NOT_FOUND` for what comes after an entry that there is not. */
 export async function* readLog(options: ReadLogOptions, { after, last, follow }: Wanted): AsyncGenerator<Uint8Array> {
   const { store, log, clock, signal } = options;
+  const newest = after === 0n ? 0n : await log.lastSequence();
+  if (after > newest) {
+    const message = `read the audit log after entry ${after}: it goes up to entry ${newest}`;
+    throw refusal("AUDIT_ENTRY_NOT_FOUND", message);
+  }
   let next = await findBlock(store, last === undefined ? after : await beforeLast(store, { after, last }));
   while (!signal.aborted) {
     const stored = await store.read(next);

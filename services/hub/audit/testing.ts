@@ -10,7 +10,11 @@ import type { RegistryBucket } from "../state/port.ts";
 import { crypto, online, root } from "../state/testing.ts";
 import { type AuditLog, createAuditLog } from "./audit-log.ts";
 import type { AuditStore } from "./audit-store.ts";
+import type { CallAudit } from "./audited-calls.ts";
 import { readLog } from "./read-log.ts";
+
+/** For what is tested without its audit. */
+export const NO_AUDIT: CallAudit = { about: () => {}, changed: () => {} };
 
 export const trust = { meshId: MESH_ID, authorityKey: root.publicKey, ...crypto };
 

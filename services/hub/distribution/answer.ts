@@ -11,13 +11,17 @@ import type { Clock } from "@spanwire/core/time";
 import { SnapshotRequestSchema, type StoreReply, StoreReplySchema } from "@spanwire/proto/agent";
 import { createRateLimiter, type RateLimit } from "../registration/rate-limit.ts";
 import { snapshotChunks } from "./snapshot-chunks.ts";
-import { type RecordStore, refused, storeRecord } from "./store-record.ts";
+import { type RecordStore, refused, type StoredRecord, storeRecord } from "./store-record.ts";
 
-export interface AnswerOptions extends RecordStore {
+export interface AnswerOptions extends Omit<RecordStore, "onStored"> {
   /** As the answering user. */
   readonly nats: NatsConnection;
   readonly clock: Clock;
   readonly onReport: (report: Report) => void;
+  /** A record of this gateway was stored in the place of another. */
+  readonly onStored?: (from: GatewayRef, stored: StoredRecord) => void;
+  /** What a gateway was told of a record that it sent. */
+  readonly onAnswered?: (from: GatewayRef, reply: StoreReply) => void;
   /** Something that was not answered, and why: counted and logged, never fatal. */
   readonly onDropped: (dropped: Dropped) => void;
   readonly signal: AbortSignal;
@@ -89,7 +93,7 @@ function createHandler(options: AnswerOptions): (message: Msg) => Promise<void> 
             // Silence is an answer that the agent's own back-off understands.
             return allowed ? await answerSnapshot(options, message) : onDropped({ subject, reason: "RATE_LIMITED" });
           }
-          return await answerStatement(options, message, allowed);
+          return await answerStatement(options, message, { gateway, isAllowed: allowed });
         }
         default:
           return onDropped({ subject, reason: "UNKNOWN_SUBJECT" });
@@ -115,18 +119,25 @@ async function answerSnapshot({ map, onDropped, signal }: AnswerOptions, message
   for (const each of snapshotChunks(map.snapshot())) message.respond(each);
 }
 
-async function answerStatement(options: AnswerOptions, message: Msg, isAllowed: boolean): Promise<void> {
+interface Asker {
+  readonly gateway: GatewayRef;
+  readonly isAllowed: boolean;
+}
+
+async function answerStatement(options: AnswerOptions, message: Msg, { gateway, isAllowed }: Asker): Promise<void> {
   const outcome = isAllowed
-    ? await storeInTime(options, message)
+    ? await storeInTime(options, message, gateway)
     : refused("RATE_LIMITED", "too many statements: send the newest again in a second", { retryable: true });
   message.respond(toBinary(StoreReplySchema, outcome));
+  options.onAnswered?.(gateway, outcome);
 }
 
 /** An agent that is told to come back later need not wait until its patience ends. */
-async function storeInTime(options: AnswerOptions, { subject, data }: Msg): Promise<StoreReply> {
+async function storeInTime(options: AnswerOptions, { subject, data }: Msg, from: GatewayRef): Promise<StoreReply> {
   const signal = AbortSignal.any([options.signal, AbortSignal.timeout(STORE_MS)]);
   try {
-    return await storeRecord(options, Uint8Array.from(data), signal);
+    const onStored = (stored: StoredRecord) => options.onStored?.(from, stored);
+    return await storeRecord({ ...options, onStored }, Uint8Array.from(data), signal);
   } catch (error) {
     options.onDropped({ subject, reason: "FAILED", error });
     return refused("STORE_AWAY", "the hub cannot reach its store: send it again later", { retryable: true });

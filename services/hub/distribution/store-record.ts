@@ -20,6 +20,13 @@ import type { MapBucket, Written } from "../state/port.ts";
 export interface RecordStore {
   readonly map: HubMap;
   readonly bucket: MapBucket;
+  readonly onStored?: (stored: StoredRecord) => void;
+}
+
+/** What a record took the place of. */
+export interface StoredRecord {
+  readonly before: OpenedRecord | undefined;
+  readonly record: OpenedRecord;
 }
 
 /** A conflict is another hub that stores the same record for a retry; more than a few in a row are not. */
@@ -31,7 +38,7 @@ const HUB_RECORDS = ["mesh", "delegation", "admission", "linkPolicy", "epoch", "
  * same answer. Rejects when the store is away.
  */
 export async function storeRecord(
-  { map, bucket }: RecordStore,
+  { map, bucket, onStored }: RecordStore,
   bytes: Uint8Array,
   signal: AbortSignal,
 ): Promise<StoreReply> {
@@ -61,6 +68,7 @@ export async function storeRecord(
 
     const written = await write({ map, bucket }, record, parsed);
     if (written.ok) {
+      onStored?.({ before: held, record });
       await map.waitFor(written.revision, signal);
       return stored(map, written.revision, record.order);
     }

@@ -46,10 +46,19 @@ afterEach(async () => {
   await hub[Symbol.asyncDispose]();
 });
 
+const unheard = { record: () => {}, trimAudit: async () => {} };
+
 function startLeading(clock: FakeClock) {
   const heads: Uint8Array[] = [];
   const nats = { publish: (_subject: string, bytes: Uint8Array) => heads.push(bytes) };
-  const options = { ...hub.options, clock, leaseMs: LEASE_MS, log: createRecordingLog(), random: () => 0.5 };
+  const options = {
+    ...hub.options,
+    clock,
+    leaseMs: LEASE_MS,
+    log: createRecordingLog(),
+    random: () => 0.5,
+    ...unheard,
+  };
   const done = lead({ ...options, nats: nats as never, signal: stop.signal });
   return { heads, done };
 }

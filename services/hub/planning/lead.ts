@@ -1,11 +1,14 @@
 /** @module Stop 3: what one hub does for all, on its own: heads, sweeps, and admissions that must not run out. */
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { clusterKey } from "@spanwire/core/records/key";
 import type { Random } from "@spanwire/core/time";
-import type { Admission } from "@spanwire/proto/record";
+import { type Admission, AdmissionSchema } from "@spanwire/proto/record";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { startLoop } from "@spanwire/runtime/loop/loop";
+import type { RecordEntry } from "../audit/recorder.ts";
+import { stateJson } from "../audit/state-json.ts";
 import { publishHeads } from "../distribution/publish-heads.ts";
 import type { AdmissionWriter, WriterOptions } from "../registration/admission-writer.ts";
 import { sweepTokens } from "../registration/tokens.ts";
@@ -15,6 +18,10 @@ export interface LeadOptions extends WriterOptions {
   /** As the state user. */
   readonly nats: NatsConnection;
   readonly leaseMs: number;
+  /** For the audit log. */
+  readonly record: RecordEntry;
+  /** Keeps the audit log within its limits. */
+  readonly trimAudit: () => Promise<unknown>;
   readonly log: Logger;
   readonly random: Random;
   /** Aborts when we no longer lead. */
@@ -22,16 +29,28 @@ export interface LeadOptions extends WriterOptions {
 }
 
 const SWEEP_MS = 60_000;
+const TRIM_MS = 600_000;
+const HUB = { actor: { kind: "hub" } } as const;
 
 /** Leads until the signal aborts. Every write is compare-and-set, so that a late leader harms nothing. */
 export async function lead(options: LeadOptions): Promise<void> {
-  const { nats, map, meshId, signers, clock, log, random, signal } = options;
+  const { nats, map, meshId, signers, clock, log, random, trimAudit, signal } = options;
   const sweeping = startLoop({
     clock,
     random,
     signal,
     step: (stop) => sweep(options, stop),
     onFailure: (err, _failure, retryInMs) => log.warn({ err, retryInMs }, "sweeping failed"),
+  });
+  const trimming = startLoop({
+    clock,
+    random,
+    signal,
+    step: async () => {
+      await trimAudit();
+      return TRIM_MS;
+    },
+    onFailure: (err, _failure, retryInMs) => log.warn({ err, retryInMs }, "trimming the audit log failed"),
   });
   const heads = publishHeads({
     nats,
@@ -43,12 +62,14 @@ export async function lead(options: LeadOptions): Promise<void> {
     isLeader: () => true,
     signal,
   });
-  await Promise.all([sweeping.done, heads]);
+  await Promise.all([sweeping.done, trimming.done, heads]);
 }
 
 async function sweep(options: LeadOptions, signal: AbortSignal): Promise<number> {
-  const { store, clock, map, leaseMs } = options;
-  await sweepTokens(store.registry, clock.now());
+  const { store, clock, map, leaseMs, record } = options;
+  const swept = await sweepTokens(store.registry, clock.now());
+  if (swept > 0)
+    record({ ...HUB, action: "token.sweep", message: `${swept} tokens that ended a day ago are forgotten` });
   await map.whenCurrent(signal);
   for (const { clusterId } of dueAdmissions(map.records.admissions.values(), { nowMs: clock.now(), leaseMs })) {
     await extend(options, clusterId, signal);
@@ -68,8 +89,9 @@ export function dueAdmissions(
 }
 
 /** Signs the admission again as it is, with a later end; decided anew where it changed meanwhile. */
-async function extend({ writer, clock, leaseMs }: LeadOptions, clusterId: string, signal: AbortSignal): Promise<void> {
-  await writer.commit(async ({ admissions, orderOf }) => {
+async function extend(options: LeadOptions, clusterId: string, signal: AbortSignal): Promise<void> {
+  const { writer, clock, leaseMs, record } = options;
+  const { value } = await writer.commit(async ({ admissions, orderOf }) => {
     const nowMs = clock.now();
     const [admission] = dueAdmissions(
       [admissions.get(clusterId)].filter((each) => each !== undefined),
@@ -78,6 +100,10 @@ async function extend({ writer, clock, leaseMs }: LeadOptions, clusterId: string
     const order = orderOf(`cluster.${clusterId}`);
     if (admission === undefined || order === undefined) return { value: undefined, write: undefined };
     const extended = { ...admission, notAfter: timestampFromMs(nowMs + leaseMs) };
-    return { value: undefined, write: { admission: extended, order: { ...order, generation: order.generation + 1n } } };
+    const write = { admission: extended, order: { ...order, generation: order.generation + 1n } };
+    return { value: { before: admission, after: extended }, write };
   }, signal);
+  if (value === undefined) return;
+  const [before, after] = [value.before, value.after].map((each) => stateJson(AdmissionSchema, each));
+  record({ ...HUB, action: "cluster.extend", target: clusterKey(clusterId), before, after });
 }

@@ -6,8 +6,10 @@ import type { Ending, Tombstoned } from "@spanwire/core/admission/revoke";
 import { equalBytes } from "@spanwire/core/records/digest";
 import { parseKey } from "@spanwire/core/records/key";
 import { sealRecord } from "@spanwire/core/records/seal";
-import type { AdmittedGateway } from "@spanwire/proto/record";
+import { AdmissionSchema, type AdmittedGateway } from "@spanwire/proto/record";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
+import type { CallAudit } from "../audit/audited-calls.ts";
+import { stateJson } from "../audit/state-json.ts";
 import { accept, refusal } from "../refusal.ts";
 import type { EndedRecord } from "../status/gateway-report.ts";
 import type { AdmissionWriter, ClusterWrite, WriterOptions } from "./admission-writer.ts";
@@ -24,6 +26,10 @@ export interface EndRequest {
   readonly decide: (registry: Registry) => Ending | Refused;
   /** For the record: agents and operators see it in the tombstone. */
   readonly reason: string;
+  readonly audit: CallAudit;
+  /** As the audit log calls it. */
+  readonly action: string;
+  readonly target: string;
   readonly signal: AbortSignal;
 }
 
@@ -35,21 +41,28 @@ export interface EndRequest {
  */
 export async function endGateways(options: EndOptions, request: EndRequest): Promise<readonly EndedRecord[]> {
   const { map, users, writer } = options;
-  const { clusterId, decide, reason, signal } = request;
+  const { clusterId, decide, reason, audit, action, target, signal } = request;
+  const revokedTokens = new Set<string>();
   const { value, sequence } = await writer.commit(async (registry) => {
     const ending = accept(decide(registry));
+    const before = registry.admissions.get(clusterId);
     const leaving = leavingGateways(registry, clusterId, ending);
     for (const { nkey } of leaving) await users.ban(nkey);
-    await revokeTokensOf(options, leaving);
+    for (const id of await revokeTokensOf(options, leaving)) revokedTokens.add(id);
     const ended: EndedRecord[] = [];
     for (const tombstone of ending.tombstones) {
       const admitted = leaving.find(({ ordinal }) => isOf(tombstone, ordinal))?.incarnation;
       if (parseKey(tombstone.key).type === "gateway") ended.push(await bury(options, request, tombstone, admitted));
     }
     const write = writeOf(ending, clusterId, reason);
-    return { value: { ended, write }, write };
+    return { value: { ended, write, before }, write };
   }, signal);
-  const { ended, write } = value;
+  const { ended, write, before } = value;
+  if (write !== undefined) {
+    const after = "admission" in write ? stateJson(AdmissionSchema, write.admission) : "";
+    audit.changed({ action, target, message: reason, before: stateJson(AdmissionSchema, before), after });
+  }
+  for (const id of revokedTokens) audit.changed({ action: "token.revoke", target: `token.${id}`, message: reason });
   if (write === undefined || "admission" in write) return ended;
   return [...ended, { key: `cluster.${clusterId}`, ...write.order, lineage: map.lineage, sequence: BigInt(sequence) }];
 }
@@ -63,14 +76,17 @@ function isOf({ key }: Tombstoned, ordinal: number): boolean {
   return parsed.type === "gateway" && parsed.ordinal === ordinal;
 }
 
-/** A token stays good for who claimed it: an ended identity must not come back by it. */
-async function revokeTokensOf({ store, clock }: EndOptions, gateways: readonly AdmittedGateway[]): Promise<void> {
-  if (gateways.length === 0) return;
-  for (const { id, claim } of await listTokens(store.registry)) {
+/** A token stays good for who claimed it: an ended identity must not come back by it. Gives the ids of those revoked now. */
+async function revokeTokensOf({ store, clock }: EndOptions, gateways: readonly AdmittedGateway[]): Promise<string[]> {
+  if (gateways.length === 0) return [];
+  const revoked: string[] = [];
+  for (const { id, claim, revokedAtMs } of await listTokens(store.registry)) {
     if (claim === undefined || !gateways.some(({ identityKey }) => equalBytes(identityKey, claim.identityKey)))
       continue;
     await revokeToken(store.registry, id, clock.now());
+    if (revokedAtMs === undefined) revoked.push(id);
   }
+  return revoked;
 }
 
 /** As many statements as one gateway can store in the meantime before it is banned everywhere. */

@@ -3,6 +3,7 @@ import { SpanwireError } from "@spanwire/core/errors";
 import { gatewayKey } from "@spanwire/core/records/key";
 import { MESH_ID, recordsBy } from "@spanwire/core/records/testing";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { NO_AUDIT } from "../audit/testing.ts";
 import { createFakeStateStore, type FakeStateStore } from "../state/fake-state-store.ts";
 import { crypto, root } from "../state/testing.ts";
 import { endGateways } from "./end-gateways.ts";
@@ -19,12 +20,13 @@ beforeEach(async () => {
 });
 afterEach(() => hub[Symbol.asyncDispose]());
 
+const UNHEARD = { audit: NO_AUDIT, action: "gateway.revoke", target: "gateway.eu.0" };
 const EU = { prefixes: ["10.1.0.0/16"] };
 const signal = AbortSignal.timeout(60_000);
 
 function revoke(at: TestHub, ordinal = 0) {
   const decide: Parameters<typeof endGateways>[1]["decide"] = (registry) => revokeGateway(registry, "eu", ordinal);
-  return endGateways(at.options, { clusterId: "eu", decide, reason: "test", signal });
+  return endGateways(at.options, { clusterId: "eu", decide, reason: "test", ...UNHEARD, signal });
 }
 
 async function publish(of: Gateway, incarnation = 1n, generation = 1n): Promise<void> {
@@ -109,7 +111,7 @@ test.each([
 });
 
 function endCluster(at: TestHub, decide: typeof deleteCluster) {
-  const options = { clusterId: "eu", reason: "test", signal };
+  const options = { clusterId: "eu", reason: "test", ...UNHEARD, signal };
   return endGateways(at.options, { ...options, decide: (registry) => decide(registry, "eu") });
 }
 

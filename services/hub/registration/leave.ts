@@ -10,9 +10,10 @@ import { readGateway } from "./renew.ts";
 
 /** Idempotent: a gateway that has left already gets the same answer. */
 export async function leave(options: RegistrationOptions, request: LeaveRequest, signal: AbortSignal): Promise<object> {
-  const { clock, map, validate } = options;
+  const { clock, map, validate, audit } = options;
   const { identityKey } = checkProof("Leave", request, { ...options, nowMs: clock.now() });
   const { clusterId, ordinal } = decodeBody(RenewalSchema, request.body, validate);
+  audit.about({ target: gatewayKey(clusterId, ordinal) });
   try {
     await readGateway(options, { clusterId, ordinal, identityKey }, signal);
   } catch (error) {
@@ -21,10 +22,14 @@ export async function leave(options: RegistrationOptions, request: LeaveRequest,
     if (error instanceof SpanwireError && error.reason === "UNKNOWN_GATEWAY" && !isAdmitted && isEnded) return {};
     throw error;
   }
+  audit.about({ actor: { kind: "gateway", name: `${clusterId}/${ordinal}`, identityKey } });
   await endGateways(options, {
     clusterId,
     decide: (registry) => revokeGateway(registry, clusterId, ordinal),
     reason: "left",
+    audit,
+    action: "gateway.leave",
+    target: gatewayKey(clusterId, ordinal),
     signal,
   });
   return {};

@@ -7,9 +7,11 @@
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { admit } from "@spanwire/core/admission/admit";
-import { clusterKey } from "@spanwire/core/records/key";
+import { clusterKey, gatewayKey } from "@spanwire/core/records/key";
+import { AdmissionSchema } from "@spanwire/proto/record";
 import { type RegisterRequest, type RegisterResponseSchema, RegistrationSchema } from "@spanwire/proto/registration";
 import { decodeNkey } from "@spanwire/runtime/crypto/nkey";
+import { stateJson } from "../audit/state-json.ts";
 import { accept, refusal } from "../refusal.ts";
 import { describeMapState, issueCredentials } from "./credentials.ts";
 import { checkProof, decodeBody } from "./proof.ts";
@@ -21,11 +23,12 @@ export async function register(
   request: RegisterRequest,
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof RegisterResponseSchema>> {
-  const { clock, map, store, writer, users, validate, limitCluster, admissionLeaseMs } = options;
+  const { clock, map, store, writer, users, validate, limitCluster, admissionLeaseMs, audit } = options;
   const nowMs = clock.now();
   const { identityKey, bodySha256: requestSha256 } = checkProof("Register", request, { ...options, nowMs });
   const registration = decodeBody(RegistrationSchema, request.body, validate);
   const { clusterId, nkey, ordinal, certificateRequest, token: shown } = registration;
+  audit.about({ target: clusterKey(clusterId), tokenId: shown?.id });
   requireUserNkey(nkey);
 
   const { id = "", secret = new Uint8Array() } = shown ?? {};
@@ -42,17 +45,27 @@ export async function register(
   limitCluster(clusterId, nowMs);
 
   const notAfter = timestampFromMs(nowMs + admissionLeaseMs);
-  const { value: admitted } = await writer.commit(async (registry) => {
+  const { value } = await writer.commit(async (registry) => {
     // A revocation ends token and user first and writes the cluster last: if that is unchanged, so are they.
     if (known.at !== revision()) known = await read();
     const { token, isBanned } = known;
     const wanted = { registration, identityKey, tokenOrdinal: token.ordinal, notAfter };
-    const value = accept(admit({ ...registry, isBanned: () => isBanned }, wanted));
-    if (!value.changed) return { value, write: undefined };
+    const admitted = accept(admit({ ...registry, isBanned: () => isBanned }, wanted));
+    const value = { admitted, before: registry.admissions.get(clusterId) };
+    if (!admitted.changed) return { value, write: undefined };
     // Before the admission is written: after it nothing would remember that these were ever admitted.
-    for (const replaced of value.replacedNkeys) await users.ban(replaced);
-    return { value, write: { admission: value.admission, order: value.clusterOrder } };
+    for (const replaced of admitted.replacedNkeys) await users.ban(replaced);
+    return { value, write: { admission: admitted.admission, order: admitted.clusterOrder } };
   }, signal);
+  const { admitted, before } = value;
+  audit.about({ actor: { kind: "gateway", name: `${clusterId}/${admitted.ordinal}`, identityKey } });
+  audit.changed({
+    action: "gateway.register",
+    target: gatewayKey(clusterId, admitted.ordinal),
+    ...(admitted.changed
+      ? { before: stateJson(AdmissionSchema, before), after: stateJson(AdmissionSchema, admitted.admission) }
+      : { message: "was admitted already" }),
+  });
 
   const gateway = { clusterId, ordinal: admitted.ordinal, identityKey, certificateRequest, nkey };
   return {

@@ -7,6 +7,7 @@ import { randomBytes } from "@spanwire/runtime/crypto/random";
 import type { CallContext } from "@spanwire/runtime/grpc/context";
 import { type BoundService, bindService } from "@spanwire/runtime/grpc/handlers";
 import type { RequestValidator } from "@spanwire/runtime/grpc/request-validator";
+import type { AuditedCalls, CallAudit } from "../audit/audited-calls.ts";
 import { refusal } from "../refusal.ts";
 import { issueChallenge } from "./challenge.ts";
 import type { CredentialOptions } from "./credentials.ts";
@@ -26,6 +27,7 @@ export interface ServiceOptions extends EndOptions, CredentialOptions {
   /** How long a new admission is good for; the planner extends it. */
   readonly admissionLeaseMs: number;
   readonly limits?: Partial<RegistrationLimits>;
+  readonly calls: Pick<AuditedCalls, "of">;
 }
 
 export interface RegistrationLimits {
@@ -36,7 +38,9 @@ export interface RegistrationLimits {
 }
 
 /** What the methods work with. */
-export interface RegistrationOptions extends ServiceOptions {
+export interface RegistrationOptions extends Omit<ServiceOptions, "calls"> {
+  /** Of this call. */
+  readonly audit: CallAudit;
   /** Throws `RATE_LIMITED`. */
   readonly limitCluster: (clusterId: string, nowMs: number) => void;
 }
@@ -44,7 +48,7 @@ export interface RegistrationOptions extends ServiceOptions {
 const LIMITS: RegistrationLimits = { peer: { perSecond: 100, burst: 500 }, cluster: { perSecond: 10, burst: 200 } };
 
 export function createRegistrationService(options: ServiceOptions): BoundService {
-  const { clock, nonceKey } = options;
+  const { clock, nonceKey, calls } = options;
   const limits = { ...LIMITS, ...options.limits };
   const peers = createRateLimiter(limits.peer);
   const clusters = createRateLimiter(limits.cluster);
@@ -52,7 +56,11 @@ export function createRegistrationService(options: ServiceOptions): BoundService
     if (clusters.take(clusterId, nowMs)) return;
     throw refusal("RATE_LIMITED", `cluster "${clusterId}" calls too often: try again in a second`);
   };
-  const methods: RegistrationOptions = { ...options, limitCluster };
+  const forCall = (context: CallContext): RegistrationOptions => ({
+    ...options,
+    limitCluster,
+    audit: calls.of(context),
+  });
   const limitPeer = ({ peer }: CallContext) => {
     if (peers.take(peerName(peer.address), clock.now())) return;
     throw refusal("RATE_LIMITED", "too many calls from your address: try again in a second");
@@ -66,15 +74,15 @@ export function createRegistrationService(options: ServiceOptions): BoundService
     },
     async register(request, context) {
       limitPeer(context);
-      return register(methods, request, context.signal);
+      return register(forCall(context), request, context.signal);
     },
     async renew(request, context) {
       limitPeer(context);
-      return renew(methods, request, context.signal);
+      return renew(forCall(context), request, context.signal);
     },
     async leave(request, context) {
       limitPeer(context);
-      return leave(methods, request, context.signal);
+      return leave(forCall(context), request, context.signal);
     },
   });
 }

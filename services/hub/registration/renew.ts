@@ -1,7 +1,7 @@
 /** @module Renew: fresh credentials for an admitted gateway, also after its old ones have expired. */
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { equalBytes } from "@spanwire/core/records/digest";
-import { clusterKey } from "@spanwire/core/records/key";
+import { clusterKey, gatewayKey } from "@spanwire/core/records/key";
 import type { AdmittedGateway } from "@spanwire/proto/record";
 import { type Renewal, RenewalSchema, type RenewRequest, type RenewResponseSchema } from "@spanwire/proto/registration";
 import { refusal } from "../refusal.ts";
@@ -17,12 +17,15 @@ export async function renew(
   request: RenewRequest,
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof RenewResponseSchema>> {
-  const { clock, map, users, validate, limitCluster } = options;
+  const { clock, map, users, validate, limitCluster, audit } = options;
   const nowMs = clock.now();
   const { identityKey } = checkProof("Renew", request, { ...options, nowMs });
   const { clusterId, ordinal, certificateRequest } = decodeBody(RenewalSchema, request.body, validate);
+  const target = gatewayKey(clusterId, ordinal);
+  audit.about({ target });
 
   let read = await readGateway(options, { clusterId, ordinal, identityKey }, signal);
+  audit.about({ actor: { kind: "gateway", name: `${clusterId}/${ordinal}`, identityKey } });
   limitCluster(clusterId, nowMs);
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
     const { nkey } = read.gateway;
@@ -31,7 +34,10 @@ export async function renew(
     const credentials = await issueCredentials(options, gateway, nowMs);
     // A revocation that was written meanwhile wins: what we made then never leaves this process.
     const again = await readGateway(options, { clusterId, ordinal, identityKey }, signal);
-    if (again.revision === read.revision) return { credentials, mapState: describeMapState(map) };
+    if (again.revision === read.revision) {
+      audit.changed({ action: "gateway.renew", target });
+      return { credentials, mapState: describeMapState(map) };
+    }
     read = again;
   }
   throw refusal("BUSY", `gateway ${clusterId}.${ordinal}: its cluster is being changed all the time: try again`);

@@ -21,6 +21,7 @@ import { randomBytes } from "@spanwire/runtime/crypto/random";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { createSigner, generateSigningKey, type LocalSigner } from "@spanwire/runtime/crypto/signing-key";
 import { createRequestValidator } from "@spanwire/runtime/grpc/request-validator";
+import { NO_AUDIT } from "../audit/testing.ts";
 import { openCertificateAuthority } from "../authority/ca.ts";
 import { ensureGenesis } from "../authority/genesis.ts";
 import { createFakeSecretStore } from "../secrets/fake-secret-store.ts";
@@ -71,6 +72,7 @@ export async function startTestHub(store: StateStore, changes: Partial<Registrat
     validate,
     admissionLeaseMs: 24 * HOUR_MS,
     limitCluster: () => {},
+    audit: NO_AUDIT,
     ...changes,
   };
   await map.whenCurrent(AbortSignal.timeout(5_000));

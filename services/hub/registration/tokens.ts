@@ -63,11 +63,17 @@ export async function revokeToken(registry: RegistryBucket, id: string, nowMs: n
   }
 }
 
-/** Makes all tokens of a cluster that nobody has claimed unusable. */
-export async function revokeUnusedTokens(registry: RegistryBucket, clusterId: string, nowMs: number): Promise<void> {
-  for (const token of await listTokens(registry)) {
-    if (token.clusterId === clusterId && token.claim === undefined) await revokeToken(registry, token.id, nowMs);
-  }
+/** Makes all tokens of a cluster that nobody has claimed unusable; gives the ids of those that were not so already. */
+export async function revokeUnusedTokens(
+  registry: RegistryBucket,
+  clusterId: string,
+  nowMs: number,
+): Promise<readonly string[]> {
+  const tokens = await listTokens(registry);
+  const unused = tokens.filter((token) => token.clusterId === clusterId && token.claim === undefined);
+  const usable = unused.filter(({ revokedAtMs }) => revokedAtMs === undefined);
+  for (const { id } of usable) await revokeToken(registry, id, nowMs);
+  return usable.map(({ id }) => id);
 }
 
 /** What a request shows: the token's id and secret, and what `judgeToken` compares. */
