@@ -10,6 +10,8 @@ import { type HubMap, type MapIncident, startHubMap } from "./state/mesh-view.ts
 export interface Foundation extends OpenStore {
   readonly map: HubMap;
   readonly bans: Bans;
+  /** Tells what has happened to the map since the start, then each further incident. */
+  onIncident(listener: (incident: MapIncident) => void): void;
 }
 
 /** Opens everything and returns when the map is current. */
@@ -18,13 +20,18 @@ export async function openFoundation(options: OpenOptions): Promise<Foundation> 
   const opened = await openStore(options);
   const { authority, operator, connections, store } = opened;
   const crypto = { verify: createVerify(), sha256 };
+  const early: MapIncident[] = [];
+  let tell: (incident: MapIncident) => void = (incident) => early.push(incident);
   await ensureGenesis(store.map, authority, crypto);
   const map = startHubMap({
     store,
     trust: trustOf(authority, crypto),
     clock,
     random,
-    onIncident: (incident) => reportIncident(log, incident),
+    onIncident(incident) {
+      reportIncident(log, incident);
+      tell(incident);
+    },
     signal,
   });
   const onFailure = (err: unknown) => log.warn({ err }, "telling nats about banned users failed");
@@ -38,7 +45,11 @@ export async function openFoundation(options: OpenOptions): Promise<Foundation> 
   });
   await map.whenCurrent(signal);
   const done = Promise.all([opened.done, map.done, bans.done]).then(() => undefined);
-  return { ...opened, map, bans, done };
+  const onIncident = (listener: (incident: MapIncident) => void) => {
+    tell = listener;
+    for (const incident of early.splice(0)) listener(incident);
+  };
+  return { ...opened, map, bans, onIncident, done };
 }
 
 function reportIncident(log: Logger, incident: MapIncident): void {

@@ -13,8 +13,8 @@ import type { Metrics } from "@spanwire/runtime/metrics/create-metrics";
 import { createCounter } from "@spanwire/runtime/metrics/instruments";
 import { createFleetService } from "./api/fleet-service.ts";
 import { meshFacts } from "./api/mesh-facts.ts";
-import { createAuditedRecords } from "./audit/audited-records.ts";
-import { type Audit, openAudit } from "./audit/open-audit.ts";
+import { type AuditedRecords, createAuditedRecords } from "./audit/audited-records.ts";
+import { openAudit } from "./audit/open-audit.ts";
 import type { HubConfig } from "./config.ts";
 import { answerAgents } from "./distribution/answer.ts";
 import { type Foundation, openFoundation } from "./foundation.ts";
@@ -88,6 +88,8 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   open.defer(() => audit.close()); // after the ports: what their last calls did is still written down
   audit.record({ action: "hub.start", actor: { kind: "hub" }, after: JSON.stringify({ version: VERSION }) });
   const { calls } = audit;
+  const records = createAuditedRecords(audit.record);
+  foundation.onIncident(records.onIncident);
   const hubConditions = () => [...foundation.keys.conditions(), ...audit.conditions()];
   const users = createGatewayUsers({ operator, bans, registry: store.registry, clock });
   const reports = followReports({ status: store.status, records: map.records, clock, random, log, signal: running });
@@ -122,8 +124,9 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
     registry: store.registry,
     holder: hub,
     clock,
-    lead: (leading) =>
-      lead({
+    lead(leading) {
+      audit.record({ action: "hub.lead", actor: { kind: "hub" } });
+      return lead({
         ...common,
         nats: connections.state,
         leaseMs: ADMISSION_LEASE_MS,
@@ -132,7 +135,8 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
         log,
         random,
         signal: leading,
-      }),
+      });
+    },
     onFailure: (err) => log.warn({ err }, "the leader's lease cannot be reached"),
     signal: running,
   });
@@ -159,7 +163,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const sources = { map, reports, gateways, unverifiedServers, hubConditions, clock };
   declareMeshMetrics(meter, { mesh: () => meshFacts(sources), isLeader });
 
-  const answering = answer({ foundation, audit, log, metrics, signal: running });
+  const answering = answer({ foundation, records, log, metrics, signal: running });
   const nats = connections.state;
   const readiness = followReadiness({ map, nats, servers: [registration, fleet], signal: running });
   const contextFile = join(config.dir, "context.json");
@@ -198,14 +202,13 @@ async function openBelow(
 
 interface AnswerOptions {
   readonly foundation: Foundation;
-  readonly audit: Audit;
+  readonly records: AuditedRecords;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
 }
 
-function answer({ foundation, audit, log, metrics: { meter }, signal }: AnswerOptions): Promise<void> {
-  const { onStored, onAnswered, onDropped } = createAuditedRecords(audit.record);
+function answer({ foundation, records, log, metrics: { meter }, signal }: AnswerOptions): Promise<void> {
   const { connections, map, store } = foundation;
   const dropped = createCounter(meter, {
     name: "spanwire_agent_messages_dropped",
@@ -218,11 +221,11 @@ function answer({ foundation, audit, log, metrics: { meter }, signal }: AnswerOp
     bucket: store.map,
     clock: systemClock,
     onReport: createReportTaker({ status: store.status, map, clock: systemClock, log, meter }),
-    onStored,
-    onAnswered,
+    onStored: records.onStored,
+    onAnswered: records.onAnswered,
     onDropped(what) {
       const { subject, reason, error } = what;
-      onDropped(what);
+      records.onDropped(what);
       dropped.add({ reason });
       log.debug({ subject, reason, err: error }, "message of an agent dropped");
     },

@@ -8,6 +8,7 @@ import {
   GetStatusResponseSchema,
   ListClustersResponseSchema,
   ListTokensResponseSchema,
+  ReadAuditResponseSchema,
 } from "@spanwire/proto/fleet";
 import { encodeBase32 } from "@spanwire/runtime/crypto/base32";
 import { readState } from "@spanwire/runtime/files/state-file";
@@ -35,6 +36,8 @@ test("no private key of a whole run stands in any log, answer of the API, or sta
   for await (const part of fleet.getMap({}, call)) said.push(...bytesIn(toJsonString(GetMapResponseSchema, part)));
   for await (const part of fleet.exportState({}, call))
     said.push(...bytesIn(toJsonString(ExportStateResponseSchema, part)));
+  for await (const part of fleet.readAudit({}, call))
+    said.push(...bytesIn(toJsonString(ReadAuditResponseSchema, part)));
 
   const secrets = [...(await hubSecrets(hub.directory)), ...(await memberSecrets(eu)), ...(await memberSecrets(us))];
   expect(secrets.length).toBeGreaterThan(10);
