@@ -20,7 +20,8 @@ import { openKernel } from "../kernel/open-kernel.ts";
 import type { Kernel } from "../kernel/port.ts";
 import type { DataplaneSettings } from "../local-facts.ts";
 import { Planner } from "../planner.ts";
-import { Dataplane, type Reported } from "./dataplane.ts";
+import { hostConditions } from "./conditions.ts";
+import { Dataplane, type Looked, type Reported } from "./dataplane.ts";
 import { networkFacts } from "./local-networks.ts";
 import { noteWrites } from "./note-writes.ts";
 
@@ -41,6 +42,10 @@ export interface TrialGateway {
   readonly outcomes: readonly Reported[];
   /** Compiles the map as it is and makes that the wish. */
   want(): void;
+  /** What an operator is told at the last look, sorted: "PrefixShadowsLocal prefix 10.77.0.0/24". */
+  conditions(): readonly string[];
+  /** Looks at the whole kernel, as an agent does every 5 s, and returns when that is done. */
+  look(): Promise<void>;
   start(): Promise<void>;
   /** What a killed agent leaves: the kernel as it is. */
   stop(): Promise<void>;
@@ -128,6 +133,7 @@ function createGateway(
   const self = { clusterId: cluster, ordinal: machine.ordinal };
   const keys = key === undefined ? [] : [{ epoch: 0n, plane: "a" as const, ...key }];
   let running: Running | undefined;
+  let looked: Looked | undefined;
 
   const gateway: TrialGateway = {
     machine,
@@ -137,6 +143,17 @@ function createGateway(
     want() {
       const planned = running?.planner.plan("all");
       if (planned !== undefined) running?.dataplane.want(planned.compiled);
+    },
+    conditions() {
+      const ofHost = looked === undefined ? [] : hostConditions({ ...looked, sysctls: [] });
+      return [...(running?.planner.conditions ?? []), ...ofHost]
+        .map(({ type, subject }) => `${type} ${subject}`)
+        .sort();
+    },
+    async look() {
+      const from = outcomes.length;
+      running?.dataplane.look();
+      await until(() => outcomes.slice(from).some(({ path }) => path === "full"));
     },
     async start() {
       writes.length = 0;
@@ -149,7 +166,10 @@ function createGateway(
         clock: systemClock,
         random: Math.random,
         resolve: async () => [],
-        onOutcome: (outcome) => outcomes.push(outcome),
+        onOutcome: (outcome) => {
+          outcomes.push(outcome);
+          if ("foreignDrop" in outcome) looked = outcome;
+        },
         onFailure: (error) => {
           throw error;
         },
