@@ -28,16 +28,15 @@ test.each([
   const before = gateways.map(({ position }) => position.lineage);
   const changed = gateways.map(({ changes }) => changes.length);
 
-  const noticed = expect
-    .poll(() => gateways.flatMap(({ conditions }) => conditions), SOON)
-    .toContain("StoreRolledBack"); // while the first one heals it, which is soon over
+  const conditions = () => gateways.flatMap((gateway) => gateway.conditions.map(({ type }) => type));
+  const noticed = expect.poll(conditions, SOON).toContain("StoreRolledBack"); // while the first one heals it, which is soon over
   await hub.whileDown(async () => {
     await rm(store, { recursive: true });
     if (damage !== "made anew") await rename(`${store}.old`, store);
   });
   await noticed;
   await expect.poll(() => listDifferences(hub, gateways), SOON).toEqual([]);
-  await expect.poll(() => gateways.flatMap(({ conditions }) => conditions), SOON).toEqual([]);
+  await expect.poll(conditions, SOON).toEqual([]);
   const { clusters } = await hub.ask((fleet, options) => fleet.listClusters({}, options));
   const admitted = clusters.flatMap(({ id: clusterId, gateways: those }) =>
     those.map(({ ordinal, identityKey }) =>
