@@ -74,6 +74,7 @@ test("the certificate is renewed before it ends, without a new process", async (
   const clock = new FakeClock(Date.now());
   const starting = start({
     now: () => clock.now(),
+    elapsed: () => clock.elapsed(),
     sleep: (ms, signal) => (ms > 60_000 ? clock : systemClock).sleep(ms, signal),
   });
   await using running = await starting;

@@ -6,6 +6,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: Date.now,
+  elapsed: () => performance.now(),
   async sleep(ms, signal) {
     // By the monotonic clock: a step of the wall clock must not shorten or stretch a wait.
     const wakeAt = performance.now() + ms;
