@@ -11,6 +11,12 @@ export function laneName(plane: Plane, remoteOrdinal: number): string {
   return `${LANE_PREFIX}${plane}${remoteOrdinal}`;
 }
 
+/** The lane of that name; undefined for another device's. */
+export function findLane(name: string): { readonly plane: Plane; readonly remoteOrdinal: number } | undefined {
+  const found = /^sw-([ab])(\d+)$/.exec(name);
+  return found === null ? undefined : { plane: found[1] === "a" ? "a" : "b", remoteOrdinal: Number(found[2]) };
+}
+
 /** Where a lane's port stands among a gateway's ports: added to its base port, or index into its list. */
 export function laneIndex(plane: Plane, remoteOrdinal: number): number {
   return 2 * remoteOrdinal + (plane === "b" ? 1 : 0);

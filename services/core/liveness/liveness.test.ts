@@ -1,10 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FRESH, type HoldDown, holdMs, see } from "./hold-down.ts";
-import { downAtMs, hearProbe, isUp, type LaneState, nextProbe, openLane } from "./lane.ts";
+import { dueAtMs, hearProbe, isUp, type LaneState, lapsesAtMs, nextProbe, openLane } from "./lane.ts";
+import { paceOf, type Use, wishedMs } from "./pace.ts";
 import type { Probe } from "./probe.ts";
+import { judge, judgeAgainAtMs } from "./verdict.ts";
 
-const SAYING = { intervalMs: 100, isDraining: false, sendsOn: 0n, generation: 1n };
+const SAYING = { intervalMs: 100, asks: true, isDraining: false, sendsOn: 0n, generation: 1n };
 
 /** Two ends of a lane and a network that takes 10 ms each way. */
 class Lab {
@@ -23,7 +25,8 @@ class Lab {
   }
 
   send(end: "a" | "b"): Probe {
-    const { lane, probe } = nextProbe(this[end], SAYING, this.nowMs);
+    const sequence = (this[end].said?.sequence ?? 0) + 1;
+    const { lane, probe } = nextProbe(this[end], { ...SAYING, sequence }, this.nowMs);
     this[end] = lane;
     return probe;
   }
@@ -40,7 +43,7 @@ describe("a lane", () => {
     expect(lab.up).toBe("--");
     lab.round();
     expect(lab.up).toBe("ab");
-    expect(downAtMs(lab.a, lab.nowMs)).toBe(lab.nowMs - 90 + 300);
+    expect(lapsesAtMs(lab.a, lab.nowMs)).toBe(lab.nowMs - 90 + 300);
   });
 
   test("lives through two lost probes and no more", () => {
@@ -66,6 +69,32 @@ describe("a lane", () => {
     const lab = new Lab();
     for (let n = 0; n < 3; n++) lab.round();
     expect([lab.a.roundTripMs, lab.b.roundTripMs]).toEqual([20, 20]);
+  });
+
+  test("lapses at that moment, not after it", () => {
+    const lab = new Lab();
+    for (let n = 0; n < 3; n++) lab.round();
+    const endMs = lapsesAtMs(lab.a, lab.nowMs);
+    expect([isUp(lab.a, endMs - 1), isUp(lab.a, endMs), lapsesAtMs(lab.a, endMs)]).toEqual([true, false, Infinity]);
+  });
+
+  test("stays up when the other starts anew, as long as three of its intervals", () => {
+    const lab = new Lab();
+    for (let n = 0; n < 3; n++) lab.round();
+    lab.b = openLane(0xbb);
+    const first = lab.send("b");
+    expect(first.hearsYou).toBe(false);
+    const lane = hearProbe(lab.a, first, lab.nowMs);
+    expect([isUp(lane, lab.nowMs + 299), isUp(lane, lab.nowMs + 300)]).toEqual([true, false]);
+    // It says so again and again: then packets do not pass.
+    const later = hearProbe(lane, { ...first, sequence: 4 }, lab.nowMs + 270);
+    expect([isUp(later, lab.nowMs + 299), isUp(later, lab.nowMs + 300)]).toEqual([true, false]);
+  });
+
+  test("is not up because the other starts anew", () => {
+    const lab = new Lab();
+    lab.b = openLane(0xbb);
+    expect(isUp(hearProbe(lab.a, lab.send("b"), lab.nowMs), lab.nowMs)).toBe(false);
   });
 
   test("takes nothing that is repeated or late, and one that has started anew at once", () => {
@@ -94,6 +123,146 @@ describe("a lane", () => {
         }
       }),
     );
+  });
+});
+
+describe("the next probe", () => {
+  /** A lane at rest: both hear each other, and it has said so at `nowMs`. */
+  function rested(): { lane: LaneState; nowMs: number } {
+    const lab = new Lab();
+    for (let n = 0; n < 3; n++) lab.round();
+    lab.send("a");
+    return { lane: lab.a, nowMs: lab.nowMs };
+  }
+
+  test("goes at once where none has gone yet", () => {
+    expect(dueAtMs(openLane(1), SAYING, 5)).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  test.each([
+    { name: "there is no news", change: {}, isNews: false },
+    { name: "it is to be less often", change: { intervalMs: 5_000 }, isNews: false },
+    { name: "it asks no more", change: { asks: false }, isNews: false },
+    { name: "it is to be more often", change: { intervalMs: 50 }, isNews: true },
+    { name: "it drains", change: { isDraining: true }, isNews: true },
+    { name: "it sends on another epoch", change: { sendsOn: 1n }, isNews: true },
+    { name: "it has read the next record", change: { generation: 2n }, isNews: true },
+  ])("when $name: at once $isNews", ({ change, isNews }) => {
+    const { lane, nowMs } = rested();
+    const dueMs = dueAtMs(lane, { ...SAYING, ...change }, nowMs);
+    expect(dueMs).toBe(isNews ? Number.NEGATIVE_INFINITY : nowMs + 90);
+  });
+
+  test("goes at once when the other falls silent, and is an answer to one that does not hear us", () => {
+    const { lane, nowMs } = rested();
+    expect(dueAtMs(lane, SAYING, lapsesAtMs(lane, nowMs))).toBe(Number.NEGATIVE_INFINITY);
+    const deaf = { ...SAYING, session: 0xb, sequence: 100, hearsYou: false, echo: undefined };
+    const asked = hearProbe(lane, deaf, nowMs + 1);
+    expect(dueAtMs(asked, SAYING, nowMs + 1)).toBe(Number.NEGATIVE_INFINITY);
+    const answered = nextProbe(asked, { ...SAYING, sequence: 50 }, nowMs + 1).lane;
+    expect(dueAtMs(answered, SAYING, nowMs + 1)).toBe(nowMs + 91);
+  });
+
+  test("keeps three promises of a short interval before a long one", () => {
+    let { lane, nowMs } = rested();
+    const gaps: number[] = [];
+    for (let sequence = 10; sequence < 15; sequence++) {
+      const dueMs = dueAtMs(lane, { ...SAYING, intervalMs: 1_000 }, nowMs);
+      gaps.push(dueMs - nowMs);
+      nowMs = dueMs;
+      lane = hearProbe(lane, { ...SAYING, session: 0xb, sequence, hearsYou: true, echo: undefined }, nowMs);
+      lane = nextProbe(lane, { ...SAYING, intervalMs: 1_000, sequence }, nowMs).lane;
+    }
+    expect(gaps).toEqual([90, 90, 90, 900, 900]);
+  });
+});
+
+describe("the pace", () => {
+  const use = fc.record({ hasAlternative: fc.boolean(), hasTraffic: fc.boolean(), isRotating: fc.boolean() });
+
+  test.each([
+    { use: "nothing", facts: {}, want: 5_000 },
+    { use: "traffic", facts: { hasTraffic: true }, want: 5_000 },
+    { use: "an alternative", facts: { hasAlternative: true }, want: 5_000 },
+    { use: "an epoch", facts: { isRotating: true }, want: 1_000 },
+    { use: "traffic and an alternative", facts: { hasTraffic: true, hasAlternative: true }, want: 100 },
+  ])("with $use is $want ms", ({ facts, want }) => {
+    expect(wishedMs({ hasAlternative: false, hasTraffic: false, isRotating: false, ...facts })).toBe(want);
+  });
+
+  test.each([
+    { name: "nothing heard", heard: undefined, wish: 100, want: { intervalMs: 1_000, asks: true } },
+    {
+      name: "slower asked",
+      heard: { intervalMs: 5_000, asks: true },
+      wish: 100,
+      want: { intervalMs: 100, asks: true },
+    },
+    {
+      name: "the same asked",
+      heard: { intervalMs: 100, asks: true },
+      wish: 100,
+      want: { intervalMs: 100, asks: true },
+    },
+    {
+      name: "faster asked",
+      heard: { intervalMs: 100, asks: true },
+      wish: 5_000,
+      want: { intervalMs: 100, asks: false },
+    },
+    {
+      name: "our own wish",
+      heard: { intervalMs: 100, asks: false },
+      wish: 5_000,
+      want: { intervalMs: 5_000, asks: true },
+    },
+    {
+      name: "too much asked",
+      heard: { intervalMs: 1, asks: true },
+      wish: 5_000,
+      want: { intervalMs: 100, asks: false },
+    },
+  ])("where the other says $name and we wish $wish ms", ({ heard, wish, want }) => {
+    const probe = heard && { ...SAYING, ...heard, session: 2, sequence: 1, hearsYou: true, echo: undefined };
+    const lane = probe === undefined ? openLane(1) : hearProbe(openLane(1), probe, 0);
+    expect(paceOf(lane, wish, 10)).toEqual(want);
+  });
+
+  test("is the faster wish at both ends, whoever speaks first and whatever was wished before", () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(use, use, fc.boolean()), { minLength: 1, maxLength: 10 }), (changes) => {
+        let [a, b]: [LaneState, LaneState] = [openLane(0xa), openLane(0xb)];
+        const speak = (from: LaneState, to: LaneState, wish: Use, nowMs: number): [LaneState, LaneState] => {
+          const sequence = (from.said?.sequence ?? 0) + 1;
+          const saying = { ...SAYING, ...paceOf(from, wishedMs(wish), nowMs), sequence };
+          const { lane, probe } = nextProbe(from, saying, nowMs);
+          return [lane, hearProbe(to, probe, nowMs)];
+        };
+        let nowMs = 0;
+        for (const [ours, theirs, isOursFirst] of changes) {
+          for (let n = 0; n < 4; n++, nowMs += 50) {
+            if (n > 0 || isOursFirst) [a, b] = speak(a, b, ours, nowMs);
+            [b, a] = speak(b, a, theirs, nowMs);
+          }
+          const faster = Math.min(wishedMs(ours), wishedMs(theirs));
+          expect([a.said?.intervalMs, b.said?.intervalMs]).toEqual([faster, faster]);
+        }
+      }),
+    );
+  });
+});
+
+describe("the verdict", () => {
+  const fallen: HoldDown = { isUp: false, seenUpSinceMs: undefined, falls: 2, fellAtMs: 100 };
+  test.each([
+    { name: "one that was never probed", hold: FRESH, since: undefined, want: "unknown", again: Infinity },
+    { name: "one that had no time to answer", hold: FRESH, since: 7_001, want: "unknown", again: 10_001 },
+    { name: "one that had, and did not", hold: FRESH, since: 7_000, want: "down", again: Infinity },
+    { name: "one that is up", hold: { ...FRESH, isUp: true }, since: 0, want: "up", again: Infinity },
+    { name: "one that fell", hold: fallen, since: 9_999, want: "down", again: Infinity },
+    { name: "one that is held", hold: { ...fallen, seenUpSinceMs: 9_000 }, since: 0, want: "down", again: 13_000 },
+  ])("on $name is $want", ({ hold, since, want, again }) => {
+    expect([judge(hold, since, 10_000), judgeAgainAtMs(hold, since, 10_000)]).toEqual([want, again]);
   });
 });
 

@@ -8,6 +8,7 @@ const anyProbe: fc.Arbitrary<Probe> = fc.record({
   session: u32,
   sequence: u32,
   intervalMs: fc.integer({ min: 0, max: 0xff_ffff }),
+  asks: fc.boolean(),
   isDraining: fc.boolean(),
   hearsYou: fc.boolean(),
   echo: fc.option(fc.record({ session: u32, sequence: u32.filter((n) => n > 0), agoMs: u32 }), { nil: undefined }),
@@ -27,10 +28,18 @@ test("what is written is read, whatever its size", () => {
 
 test("the bytes of one probe", () => {
   const echo = { session: 0x55667788, sequence: 9, agoMs: 70 };
-  const probe = { session: 0x11223344, sequence: 7, intervalMs: 100, isDraining: true, hearsYou: true, echo };
+  const probe = {
+    session: 0x11223344,
+    sequence: 7,
+    intervalMs: 100,
+    asks: true,
+    isDraining: true,
+    hearsYou: true,
+    echo,
+  };
   expect(Buffer.from(encodeProbe({ ...probe, sendsOn: 5n, generation: 10n })).toString("hex")).toBe(
     "53575031" +
-      "03000064" +
+      "07000064" +
       "11223344" +
       "00000007" +
       "55667788" +
@@ -52,6 +61,7 @@ test("anything else is no probe", () => {
     session: 1,
     sequence: 1,
     intervalMs: 1,
+    asks: false,
     isDraining: false,
     hearsYou: false,
     echo: undefined,

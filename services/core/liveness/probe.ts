@@ -2,7 +2,7 @@
  * @module What one gateway tells another inside the tunnel, on each plane by itself. WireGuard says who sent it: a probe
  * comes from the plane address of its sender, and from nobody else.
  *
- * Big-endian: "SWP1", flags (1 draining, 2 hears you), interval in ms (u24), session (u32), sequence (u32), the heard
+ * Big-endian: "SWP1", flags (1 draining, 2 hears you, 4 asks), interval in ms (u24), session (u32), sequence (u32), the heard
  * session (u32), sequence (u32) and its age in ms (u32), the epoch it sends on (u64), the generation of the epoch record
  * that it obeys (u64); then zeros, up to the size that is tried.
  */
@@ -10,10 +10,12 @@
 export interface Probe {
   /** Chosen at random when the sender starts, because its sequence begins anew. */
   readonly session: number;
-  /** From 1, one more with each probe on this plane. */
+  /** From 1, one more with each probe to this gateway, on whichever plane: tells which of two was said last. */
   readonly sequence: number;
-  /** The next one comes within this time. At most 2^24 - 1. */
+  /** The next one on this plane comes within this time. At most 2^24 - 1. */
   readonly intervalMs: number;
+  /** Whether the receiver should send as often; else the interval is what the receiver has asked for. */
+  readonly asks: boolean;
   readonly isDraining: boolean;
   /** Whether the sender hears the receiver's probes on this plane. */
   readonly hearsYou: boolean;
@@ -24,18 +26,21 @@ export interface Probe {
   readonly generation: bigint;
 }
 
+/** UDP, on the plane addresses: the same at both ends. Below the ports that systems give away by themselves. */
+export const DEFAULT_PROBE_PORT = 5180;
 export const PROBE_BYTES = 44;
 const MAGIC = 0x53_57_50_31;
 const DRAINING = 1;
 const HEARS_YOU = 2;
+const ASKS = 4;
 
 /** `sizeBytes` beyond the probe's own is filled with zeros: what arrives proves that the path carries so much. */
 export function encodeProbe(probe: Probe, sizeBytes = PROBE_BYTES): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(Math.max(sizeBytes, PROBE_BYTES));
   const view = new DataView(bytes.buffer);
-  const { session, sequence, intervalMs, isDraining, hearsYou, echo, sendsOn, generation } = probe;
+  const { session, sequence, intervalMs, asks, isDraining, hearsYou, echo, sendsOn, generation } = probe;
   view.setUint32(0, MAGIC);
-  const flags = (isDraining ? DRAINING : 0) | (hearsYou ? HEARS_YOU : 0);
+  const flags = (isDraining ? DRAINING : 0) | (hearsYou ? HEARS_YOU : 0) | (asks ? ASKS : 0);
   view.setUint32(4, flags * 0x100_0000 + Math.min(intervalMs, 0xff_ffff));
   view.setUint32(8, session);
   view.setUint32(12, sequence);
@@ -57,6 +62,7 @@ export function decodeProbe(bytes: Uint8Array): Probe | undefined {
     session: view.getUint32(8),
     sequence: view.getUint32(12),
     intervalMs: view.getUint32(4) & 0xff_ffff,
+    asks: (flags & ASKS) !== 0,
     isDraining: (flags & DRAINING) !== 0,
     hearsYou: (flags & HEARS_YOU) !== 0,
     echo: echoed === 0 ? undefined : { session: view.getUint32(16), sequence: echoed, agoMs: view.getUint32(24) },
