@@ -1,0 +1,54 @@
+/** @module The real probe socket. */
+import { createSocket, type Socket } from "node:dgram";
+import { SpanwireError } from "@spanwire/core/errors";
+import type { ProbeSocket, ProbeSocketOptions } from "./probe-socket.ts";
+
+/** Room for what comes while this process does something else; the kernel takes as much of it as it allows. */
+const RECEIVE_BYTES = 1 << 20;
+
+export async function openUdpProbeSocket({ address, port, onReceived }: ProbeSocketOptions): Promise<ProbeSocket> {
+  const socket = createSocket({ type: "udp4", recvBufferSize: RECEIVE_BYTES });
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  let isOpen = true;
+  const close = () => {
+    if (isOpen) socket.close(); // a second time it would throw
+    isOpen = false;
+  };
+  socket.on("close", resolve);
+  socket.on("message", (bytes, source) => onReceived({ address: source.address, port: source.port }, bytes));
+  await bind(socket, address, port);
+  socket.on("error", close);
+  return {
+    closed,
+    close,
+    send: (to, bytes) =>
+      new Promise((sent, reject) => {
+        const done = (cause: unknown) => (cause ? reject(refused(`probe ${to} from ${address}`, cause)) : sent());
+        try {
+          socket.send(bytes, port, to, done);
+        } catch (cause) {
+          done(cause); // closed
+        }
+      }),
+  };
+}
+
+function bind(socket: Socket, address: string, port: number): Promise<void> {
+  return new Promise((bound, reject) => {
+    const fail = (cause: Error) => {
+      socket.close();
+      reject(refused(`open a probe socket at ${address} port ${port}`, cause));
+    };
+    socket.once("error", fail);
+    socket.bind({ address, port }, () => {
+      socket.off("error", fail);
+      bound();
+    });
+  });
+}
+
+function refused(doing: string, cause: unknown): SpanwireError {
+  const reason = cause instanceof Error && "code" in cause ? String(cause.code) : "UNKNOWN";
+  const said = cause instanceof Error ? cause.message : String(cause);
+  return new SpanwireError("kernel", `${doing}: ${said}`, { reason, retryable: true, cause });
+}
