@@ -1,5 +1,6 @@
 /** @module The audit of a hub, wired: what the rest of the hub tells it, and what operators ask of it. */
 import type { Meter } from "@opentelemetry/api";
+import type { AuditFacts } from "@spanwire/core/audit/entry";
 import { DELEGATION_KEY } from "@spanwire/core/records/key";
 import type { Clock, Random } from "@spanwire/core/time";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
@@ -21,7 +22,7 @@ export interface Audit {
   /** The log as it is stored, block by block; `unavailable` while it cannot be reached. */
   read(wanted: Wanted, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** Keeps the log within its limits; for the leader. */
-  trim(): Promise<number>;
+  trim(signal: AbortSignal): Promise<number>;
   conditions(): readonly HubCondition[];
   /** Writes what waits. */
   close(): Promise<void>;
@@ -59,7 +60,10 @@ export function openAudit(options: OpenAuditOptions): Audit {
     record,
     calls: createAuditedCalls({ record, meshId }),
     read: (wanted, signal) => readLog({ store, log, clock, signal }, wanted),
-    trim: () => trimLog({ store, limits, write, nowMs: clock.now() }),
+    trim: (signal) => {
+      const writeNow = (facts: AuditFacts) => write(facts, signal);
+      return trimLog({ store, limits, write: writeNow, nowMs: clock.now() });
+    },
     conditions,
     close,
   };

@@ -21,8 +21,8 @@ export type RecordEntry = (recorded: Recorded) => void;
 
 export interface Recorder {
   readonly record: RecordEntry;
-  /** Resolves when this entry is in the log; for what must not happen before. */
-  write(facts: AuditFacts): Promise<void>;
+  /** Resolves when this entry is in the log; for what must not happen before. Rejects when the signal aborts first. */
+  write(facts: AuditFacts, signal: AbortSignal): Promise<void>;
   /** What operators should know: that entries wait, or were dropped. */
   conditions(): readonly HubCondition[];
   /** Writes what waits, for at most a few seconds. Idempotent. */
@@ -137,9 +137,15 @@ export function createRecorder(options: RecorderOptions): Recorder {
       const all = isRefusal(facts) ? refusals.take(facts, peerName(facts.address ?? "")) : [facts];
       for (const each of all) add(each);
     },
-    write(facts) {
-      return new Promise((resolve) => {
-        waiting.push({ facts, written: resolve });
+    write(facts, signal) {
+      return new Promise((resolve, reject) => {
+        const onAbort = () => reject(signal.reason);
+        signal.addEventListener("abort", onAbort, { once: true });
+        const written = () => {
+          signal.removeEventListener("abort", onAbort);
+          resolve();
+        };
+        waiting.push({ facts, written });
         loop.wake();
       });
     },

@@ -21,7 +21,7 @@ export interface LeadOptions extends WriterOptions {
   /** For the audit log. */
   readonly record: RecordEntry;
   /** Keeps the audit log within its limits. */
-  readonly trimAudit: () => Promise<unknown>;
+  readonly trimAudit: (signal: AbortSignal) => Promise<unknown>;
   readonly log: Logger;
   readonly random: Random;
   /** Aborts when we no longer lead. */
@@ -46,8 +46,8 @@ export async function lead(options: LeadOptions): Promise<void> {
     clock,
     random,
     signal,
-    step: async () => {
-      await trimAudit();
+    step: async (stop) => {
+      await trimAudit(stop);
       return TRIM_MS;
     },
     onFailure: (err, _failure, retryInMs) => log.warn({ err, retryInMs }, "trimming the audit log failed"),
