@@ -9,7 +9,7 @@ const CHECKOUT = join(import.meta.dirname, "../..");
 
 /** Who runs the commands that begin like this: a file, and how the command stands in it. */
 const RUN_BY: readonly { readonly shown: RegExp; readonly by: string; readonly as: string }[] = [
-  { shown: /^npm ci$/, by: ".ci/run", as: "npm ci" },
+  { shown: /^npm ci$/, by: "test/start.mjs", as: '"npm", ["ci"' },
   { shown: /^npm test$/, by: ".ci/run", as: "npm --silent test" },
   { shown: /^npm test -- [a-z ]+$/, by: "test/integration/commands.test.ts", as: '"test", "--"' },
   { shown: /^npm run check$/, by: ".ci/run", as: "npm run --silent check" },

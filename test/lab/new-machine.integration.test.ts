@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Executed, execute } from "./execute.ts";
+import { type Executed, execute, executeOrThrow } from "./execute.ts";
 import { findProgram } from "./programs.ts";
 import { requireRoot } from "./require-root.ts";
 import { runTier } from "./tier.ts";
@@ -24,6 +24,21 @@ test("npm run lab reports what there is, for people and for programs", async () 
   expect(people).toMatchObject({ status: 0, stdout: expect.stringMatching(/^have +nats-server +[\d.]+ s +2\.\d+/m) });
   const programs = await execute([...npm, "-o", "json"], { cwd: CHECKOUT });
   expect(JSON.parse(programs.stdout)).toMatchObject({ components: [{ component: "nats-server", have: true }] });
+});
+
+test("in a fresh clone a command brings the packages first, and says so", async () => {
+  const clone = join(directory, "clone");
+  const copy = `git ls-files -z | tar -c --null -T - | tar -x -C ${clone}`;
+  await executeOrThrow(["sh", "-c", `mkdir ${clone} && ${copy}`], { cwd: CHECKOUT });
+  const npm = ["npm", "run", "--silent", "lab", "--", "nats-server"];
+  const refused = await execute(npm, { cwd: clone, env: { SPANWIRE_NO_INSTALL: "1" } });
+  expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining("packages are missing, run: npm ci") });
+  const installed = await execute(npm, { cwd: clone });
+  expect(installed).toMatchObject({
+    status: 0,
+    stdout: expect.stringMatching(/^have +nats-server/m),
+    stderr: expect.stringContaining("packages are missing, installing them: npm ci"),
+  });
 });
 
 rootTest("SPANWIRE_NO_INSTALL=1 refuses to install and says the line to run", async () => {
