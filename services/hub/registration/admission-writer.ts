@@ -12,10 +12,10 @@ import { sealRecord } from "@spanwire/core/records/seal";
 import type { Clock } from "@spanwire/core/time";
 import type { Admission, PayloadSchema } from "@spanwire/proto/record";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
+import { createInTurn } from "@spanwire/runtime/loop/in-turn";
 import { refusal } from "../refusal.ts";
 import type { HubMap } from "../state/mesh-view.ts";
 import type { StateStore } from "../state/port.ts";
-import { createInTurn } from "./in-turn.ts";
 
 export interface Signers {
   /** The root authority: admissions and policy. */

@@ -1,5 +1,5 @@
 /** @module Requests over one netlink socket: one at a time, each answered before the next is sent. */
-import { createInTurn } from "../in-turn.ts";
+import { createInTurn } from "@spanwire/runtime/loop/in-turn";
 import { kernelError } from "../kernel-error.ts";
 import type { AttributeWriter } from "./attributes.ts";
 import { type Failure, failure, readFailure } from "./failure.ts";

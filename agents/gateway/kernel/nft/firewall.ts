@@ -1,7 +1,7 @@
 /** @module FirewallPort over `nft -j`. */
 import type { Firewall } from "@spanwire/core/desired/state";
+import { createInTurn } from "@spanwire/runtime/loop/in-turn";
 import type { FirewallChange } from "../change.ts";
-import { createInTurn } from "../in-turn.ts";
 import { kernelError } from "../kernel-error.ts";
 import type { Run } from "../namespace.ts";
 import type { Counter, FirewallPort, ForeignChain, Forwarded, ObservedFirewall } from "../port.ts";
