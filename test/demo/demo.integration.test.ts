@@ -22,6 +22,7 @@ test.skipIf(outcome.kind === "skipped")(
     expect(status, stdout).toBe(0);
     expect(stdout).toContain("dataplane: wireguard-go in userspace, on this kernel");
     expect(stdout).toMatch(/^STEP +SECONDS +FOUND$/m);
+    expect(stdout).toMatch(/^Every step held, in \d+ s\. Next: /m);
     const found = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
     expect(found).toEqual({
       dataplane: "userspace",

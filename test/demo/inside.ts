@@ -70,8 +70,13 @@ const columns = [
   { title: "found", value: (row: (typeof rows)[number]) => row.found },
 ];
 process.stdout.write(`\n${formatTable(rows, columns, { empty: "nothing was shown" })}\n`);
+const seconds = Math.round((performance.now() - started) / 1000);
+process.stdout.write(
+  held
+    ? `Every step held, in ${seconds} s. Next: README.md, "First real use, on two machines".\n`
+    : `A step FAILED after ${seconds} s; the steps after it were not tried.\n`,
+);
 if (values.json) {
-  const seconds = Math.round((performance.now() - started) / 1000);
   process.stdout.write(`${JSON.stringify({ dataplane, kernel: release(), ...findings, seconds })}\n`);
 }
 process.exit(held ? 0 : 1);
