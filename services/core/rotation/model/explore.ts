@@ -1,5 +1,7 @@
 /** @module Walks through every world that can come of one, and keeps the way to each. */
-import { movesOf, printWorld, type Rules, type World } from "./model.ts";
+import { movesOf, type Rules } from "./moves.ts";
+import { createPrinter } from "./print-world.ts";
+import type { World } from "./world.ts";
 
 export interface Explored {
   readonly worlds: number;
@@ -29,13 +31,14 @@ export interface Question {
 }
 
 export function explore(start: World, rules: Rules, { findProblem, isEnd }: Question): Explored {
+  const print = createPrinter(rules);
   const first: Node = { world: start, from: undefined, move: "start", before: [] };
-  const nodes = new Map([[printWorld(start, rules), first]]);
+  const nodes = new Map([[print(start), first]]);
   const queue = [first];
   for (const node of queue) {
     for (const { name, world } of movesOf(node.world, rules)) {
-      const print = printWorld(world, rules);
-      const known = nodes.get(print);
+      const printed = print(world);
+      const known = nodes.get(printed);
       if (known !== undefined) {
         known.before.push(node);
         continue;
@@ -43,7 +46,7 @@ export function explore(start: World, rules: Rules, { findProblem, isEnd }: Ques
       const next: Node = { world, from: node, move: name, before: [node] };
       const problem = findProblem(world);
       if (problem !== undefined) return { worlds: nodes.size, broken: wayTo(next, problem), stuck: undefined };
-      nodes.set(print, next);
+      nodes.set(printed, next);
       queue.push(next);
     }
   }

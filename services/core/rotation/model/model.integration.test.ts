@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import { targetEpoch } from "./epoch.ts";
+import { targetEpoch } from "../epoch.ts";
+import { decidePair } from "../pair.ts";
 import { explore } from "./explore.ts";
-import { brokenPair, RULES, restingWorld, type World } from "./model.ts";
-import { decidePair } from "./pair.ts";
+import { RULES } from "./moves.ts";
+import { brokenPair, restingWorld, type World } from "./world.ts";
 
 /** At rest on an epoch, each gateway with one key and one peer for each other. */
 const isAtRest = ({ epoch, gateways }: World) =>

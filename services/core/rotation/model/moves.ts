@@ -1,45 +1,16 @@
 /**
- * @module Every state that hub and gateways can reach in a rotation, however messages and crashes fall.
+ * @module Everything that can happen next in a rotation, however messages and crashes fall.
  *
  * The deciding functions are the real ones; what is modelled is the world between them. A message that is lost,
  * repeated or late is one that is delivered at another moment, because the receiver keeps the last it took: maps are
  * read at a sequence, statements and reports have orders, probes have numbers. A crash loses what was heard and keeps
  * kernel and disk; it may fall between any two changes, because each change is a step of its own.
  */
-import { type EpochView, targetEpoch } from "./epoch.ts";
-import { decideKeys } from "./keys.ts";
-import { decideStep, type GatewayReport } from "./lead.ts";
-import { decidePair, type Heard, type PairView } from "./pair.ts";
-
-export interface World {
-  readonly epoch: EpochView;
-  /** Epochs of the keys in the stored statement, by gateway. */
-  readonly statements: readonly Epochs[];
-  readonly reports: readonly (GatewayReport | undefined)[];
-  readonly gateways: readonly Gateway[];
-  readonly opensLeft: number;
-  readonly abortsLeft: number;
-}
-
-export interface Gateway {
-  readonly isAway: boolean;
-  /** As read from the map. */
-  readonly epoch: EpochView;
-  readonly statements: readonly Epochs[];
-  /** On disk. */
-  readonly keys: Epochs;
-  /** By the other gateway; its own place is unused. */
-  readonly pairs: readonly Pair[];
-}
-
-export interface Pair {
-  readonly built: Epochs;
-  readonly sendsOn: bigint | undefined;
-  readonly heard: Heard | undefined;
-  readonly ready: Epochs;
-}
-
-export type Epochs = readonly bigint[];
+import { type EpochView, targetEpoch } from "../epoch.ts";
+import { decideKeys } from "../keys.ts";
+import { decideStep, type GatewayReport } from "../lead.ts";
+import { decidePair, type PairView } from "../pair.ts";
+import { at, type Gateway, type Pair, type World } from "./world.ts";
 
 export interface Move {
   readonly name: string;
@@ -57,28 +28,6 @@ export interface Rules {
 }
 
 export const RULES: Rules = { decidePair, crashing: [], leaving: [], actsAtOnce: false };
-
-const STEADY: EpochView = { active: 0n, opening: undefined, state: "steady", generation: 1n };
-
-/** A mesh at rest on epoch 0. Gateways from `joined` on have just been admitted: no key, no peer. */
-export function restingWorld(size: number, limits: { opens: number; aborts: number; joined?: number }): World {
-  const { opens, aborts, joined = size } = limits;
-  const each = <T>(make: (n: number) => T): readonly T[] => Array.from({ length: size }, (_, n) => make(n));
-  const keys = each((n) => (n < joined ? [0n] : []));
-  const pairs = (own: number) =>
-    each((other) => (own < joined && other < joined && own !== other ? RESTING_PAIR : NO_PAIR));
-  return {
-    epoch: STEADY,
-    statements: keys,
-    reports: each(() => undefined),
-    gateways: each((n) => ({ isAway: false, epoch: STEADY, statements: keys, keys: keys[n] ?? [], pairs: pairs(n) })),
-    opensLeft: opens,
-    abortsLeft: aborts,
-  };
-}
-
-const NO_PAIR: Pair = { built: [], sendsOn: undefined, heard: undefined, ready: [] };
-const RESTING_PAIR: Pair = { built: [0n], sendsOn: 0n, heard: undefined, ready: [] };
 
 /** Everything that can happen next. Steps that change nothing are left out. */
 export function movesOf(world: World, rules: Rules): readonly Move[] {
@@ -214,65 +163,4 @@ function withGateway(world: World, n: number, gateway: Gateway): World {
 
 function replaced<T>(list: readonly T[], at: number, value: T): readonly T[] {
   return list.map((each, n) => (n === at ? value : each));
-}
-
-function at<T>(list: readonly T[], n: number): T {
-  const value = list[n];
-  if (value === undefined) throw new RangeError(`no ${n} in a list of ${list.length}`);
-  return value;
-}
-
-/**
- * Worlds with the same print go on alike. What cannot matter any more is left out: a probe or a report of a step that
- * its reader has passed, and of a report all but whom the next step still waits for.
- */
-export function printWorld(world: World, { leaving }: Rules): string {
-  const { epoch, statements, reports, gateways, opensLeft, abortsLeft } = world;
-  const waited = reports.map((report) => waits(epoch, report, leaving)).join("/");
-  return [printEpoch(epoch), statements.join("/"), waited, opensLeft, abortsLeft, ...gateways.map(printGateway)].join(
-    "\n",
-  );
-}
-
-const prints = new WeakMap<Gateway, string>();
-function printGateway(gateway: Gateway): string {
-  const known = prints.get(gateway);
-  if (known !== undefined) return known;
-  const { isAway, epoch, statements, keys, pairs } = gateway;
-  const between = pairs.map(({ built, sendsOn, heard, ready }) => {
-    const isNews = heard !== undefined && heard.generation >= epoch.generation;
-    return `${built}>${sendsOn}<${isNews ? heard.sendsOn : ""}!${ready}`;
-  });
-  const print = `${isAway ? "-" : ""}${printEpoch(epoch)} ${statements.join("/")} ${keys} ${between.join(" ")}`;
-  prints.set(gateway, print);
-  return print;
-}
-
-/** Whom the report keeps the leader waiting for, as far as it could stop waiting for them. */
-function waits(
-  { state, generation }: EpochView,
-  report: GatewayReport | undefined,
-  leaving: readonly number[],
-): string {
-  if (report === undefined || report.generation < generation || !report.hasKey) return "*";
-  const behind = [...report.behind].filter(([, phase]) => !(state === "open" && phase === "drained"));
-  return behind.every(([other]) => leaving.includes(Number(other))) ? behind.map(([other]) => other).join() : "*";
-}
-
-function printEpoch({ active, opening, state, generation }: EpochView): string {
-  return `${active},${opening ?? ""},${state[0]},${generation}`;
-}
-
-/** Says which live pair cannot talk: what one sends is of an epoch for which the other has no peer. */
-export function brokenPair({ gateways }: World): string | undefined {
-  for (const [own, gateway] of gateways.entries()) {
-    for (const [other, { sendsOn }] of gateway.pairs.entries()) {
-      const far = at(gateways, other);
-      const back = at(far.pairs, own);
-      if (own === other || gateway.isAway || far.isAway || sendsOn === undefined || back.sendsOn === undefined)
-        continue;
-      if (!back.built.includes(sendsOn)) return `${own} sends to ${other} on ${sendsOn}`;
-    }
-  }
-  return undefined;
 }
