@@ -14,6 +14,7 @@ const BENCHES: Readonly<Record<string, () => Promise<Bench>>> = {
   idle: async () => (await import("./idle.ts")).idle,
   memory: async () => (await import("./memory.ts")).memory,
   register: async () => (await import("./register.ts")).register,
+  revoke: async () => (await import("./revoke.ts")).revoke,
   tunnel: async () => (await import("./tunnel.ts")).tunnel,
 };
 const OPTIONS = {
