@@ -1,7 +1,5 @@
 /** @module A hub that is killed at any moment and started again, as a service manager would. */
-import { once } from "node:events";
 import { readFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { type FleetClient, openFleet } from "@spanwire/cli/fleet";
@@ -34,11 +32,8 @@ const ASK_MS = 60_000;
 const START_MS = 60_000;
 const STARTS = 10;
 
-/** On ports that stay, because tokens and memberships name them. */
 export async function startChaosHub(): Promise<ChaosHub> {
-  const [registration, fleet] = [await freePort(), await freePort()];
-  const ports = ["--registration-port", `${registration}`, "--fleet-port", `${fleet}`];
-  const hub = await startHubProcess(ports);
+  const hub = await startHubProcess();
   let starting: Promise<void> | undefined;
   let isOver = false;
   let channel: ReturnType<typeof openFleet> | undefined;
@@ -109,14 +104,4 @@ async function killNats({ directory }: HubProcess): Promise<void> {
   const pid = Number(await readFile(join(directory, "nats", PID_FILE), "utf8").catch(() => ""));
   const commandLine = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
   if (pid > 1 && commandLine.includes(directory)) process.kill(pid, "SIGKILL");
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("a TCP server has a port");
-  return address.port;
 }

@@ -1,4 +1,4 @@
-/** @module A real hub for tests: `spanwire up` as a process, on free ports, in a folder of its own. */
+/** @module A real hub for tests: `spanwire up` as a process, on ports that stay its own, in a folder of its own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { cp, mkdtemp, rm } from "node:fs/promises";
@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { type FleetClient, openFleet } from "@spanwire/cli/fleet";
 import { type OperatorContext, readOperatorContext } from "@spanwire/runtime/operator-context/operator-context";
 import { dieWithParent } from "../lab/die-with-parent.ts";
+import { findPorts } from "../lab/find-ports.ts";
 import { natsServerPath } from "../lab/nats-server.ts";
 
 export interface HubProcess extends AsyncDisposable {
@@ -41,6 +42,8 @@ export async function startHubProcess(
   if (replicaOf !== undefined) {
     await cp(join(replicaOf.directory, "secrets"), join(directory, "secrets"), { recursive: true });
   }
+  const [registration, fleet, nats] = await findPorts(3);
+  const ports = ["--registration-port", `${registration}`, "--fleet-port", `${fleet}`, "--nats-port", `${nats}`];
   const env = replicaOf === undefined ? {} : { SPANWIRE_HUB_NATS_SERVERS: replicaOf.natsUrl };
   const contextFile = join(directory, "context.json");
   const open = new DisposableStack();
@@ -61,7 +64,6 @@ export async function startHubProcess(
       child = undefined;
     },
     async start() {
-      const ports = ["--registration-port", "0", "--fleet-port", "0", "--nats-port", "0"];
       const argv = [process.execPath, CLI, "up", "--dir", directory, "--listen", "127.0.0.1", ...ports, ...args];
       const [file = "", ...rest] = await dieWithParent([
         ...argv,

@@ -7,6 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 
 import { dieWithParent } from "./die-with-parent.ts";
 import { lastLines } from "./execute.ts";
+import { findPorts } from "./find-ports.ts";
 import { natsServerPath } from "./nats-server.ts";
 
 export interface NatsOptions {
@@ -16,8 +17,6 @@ export interface NatsOptions {
   readonly args?: readonly string[];
   /** JetStream with a file store in a directory of its own; true by default. */
   readonly jetstream?: boolean;
-  /** A fixed port; by default any free one. */
-  readonly port?: number;
 }
 
 export interface NatsServer extends AsyncDisposable {
@@ -46,8 +45,8 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
   const storeDirectory = join(directory, "store");
   let log = "";
   let config = options.config ?? "";
-  let running = await start(options.port ?? -1);
-  const { port } = running;
+  const [port = 0] = await findPorts(1);
+  let running = await start();
 
   return {
     url: `nats://127.0.0.1:${port}`,
@@ -61,7 +60,7 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     async restart(changed) {
       await kill("SIGKILL");
       config = changed ?? config;
-      running = await start(port);
+      running = await start();
     },
     async [Symbol.asyncDispose]() {
       await kill("SIGKILL");
@@ -74,17 +73,16 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
     if (signal !== "SIGSTOP" && signal !== "SIGCONT" && signal !== "SIGHUP") await running.ended;
   }
 
-  async function start(wanted: number): Promise<Running> {
+  async function start(): Promise<Running> {
     const file = join(directory, "server.conf");
-    await writeFile(file, configuration({ ...options, config, directory, storeDirectory, port: wanted }));
+    await writeFile(file, configuration({ ...options, config, directory, storeDirectory, port }));
     const [program = "", ...args] = await dieWithParent([binary, "--config", file, ...(options.args ?? [])]);
     const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
     child.stderr.on("data", (chunk: Buffer) => {
       log += chunk.toString();
     });
     const ended = new Promise<void>((resolve) => child.on("close", () => resolve()));
-    const found = await portOf(directory, child);
-    if (found !== undefined && child.pid !== undefined) return { child, ended, pid: child.pid, port: found };
+    if ((await isUp(directory, child)) && child.pid !== undefined) return { child, ended, pid: child.pid };
     child.kill("SIGKILL");
     await ended;
     throw new Error(`nats-server: not up after ${START_LIMIT_MS / 1000} s or ended: ${lastLines(log, 8)}`);
@@ -95,7 +93,6 @@ interface Running {
   readonly child: ChildProcess;
   readonly ended: Promise<void>;
   readonly pid: number;
-  readonly port: number;
 }
 
 interface Configuration extends NatsOptions {
@@ -109,15 +106,14 @@ function configuration(options: Configuration): string {
   return `listen: "127.0.0.1:${options.port}"\nports_file_dir: "${options.directory}"\n${jetstream}\n${options.config}\n`;
 }
 
-/** Waits for the file in which the server names its ports; undefined when it ends or takes too long. */
-async function portOf(directory: string, child: ChildProcess): Promise<number | undefined> {
+/** Waits for the file in which the server names its ports; false when it ends or takes too long. */
+async function isUp(directory: string, child: ChildProcess): Promise<boolean> {
   const deadline = performance.now() + START_LIMIT_MS;
   while (child.exitCode === null && child.signalCode === null && performance.now() < deadline) {
     const name = (await readdir(directory)).find((entry) => entry.endsWith(`_${child.pid}.ports`));
     const text = name === undefined ? "" : await readFile(join(directory, name), "utf8");
-    const port = /(?:nats|tls):\/\/127\.0\.0\.1:(\d+)/.exec(text)?.[1];
-    if (port !== undefined) return Number(port);
+    if (/(?:nats|tls):\/\/127\.0\.0\.1:\d+/.test(text)) return true;
     await delay(POLL_MS);
   }
-  return undefined;
+  return false;
 }

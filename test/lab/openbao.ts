@@ -1,14 +1,13 @@
 /** @module A real OpenBao for a test: its own ports, its own store, gone with the test. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 
 import { dieWithParent } from "./die-with-parent.ts";
 import { executeOrThrow, lastLines } from "./execute.ts";
+import { findPorts } from "./find-ports.ts";
 import { openBaoPath } from "./openbao-binary.ts";
 
 export interface OpenBaoOptions {
@@ -54,7 +53,8 @@ const ROOT_TOKEN = "root-of-the-lab";
 export async function startOpenBao({ store, tls }: OpenBaoOptions): Promise<OpenBao> {
   const binary = await openBaoPath();
   const directory = await mkdtemp(join(tmpdir(), "spanwire-openbao-"));
-  const [port = 0, clusterPort = 0, tlsPort = 0] = await freePorts(3);
+  // It does not say which port it took for 0.
+  const [port = 0, clusterPort = 0, tlsPort = 0] = await findPorts(3);
   const address = `http://127.0.0.1:${port}`;
   let log = "";
   let rootToken = ROOT_TOKEN;
@@ -188,13 +188,4 @@ async function until(isTrue: () => Promise<boolean>): Promise<void> {
     if (performance.now() > deadline) throw new Error(`openbao: not ready after ${START_LIMIT_MS / 1000} s`);
     await delay(POLL_MS);
   }
-}
-
-/** OpenBao does not say which port it took for 0, so they are found before. */
-async function freePorts(count: number): Promise<number[]> {
-  const held = Array.from({ length: count }, () => createServer().listen(0, "127.0.0.1"));
-  await Promise.all(held.map((server) => once(server, "listening")));
-  const ports = held.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
