@@ -1,9 +1,9 @@
 /** @module The test projects: what each needs is in its name, so that a machine runs what it can. */
 import { defineConfig } from "vitest/config";
 
-const SLOW_TEST_MS = 60_000;
+const SLOW_TEST_MS = 120_000;
 /** How long a condition is waited for: long, because a condition that holds is not waited for at all. */
-const poll = { timeout: 30_000, interval: 20 };
+const poll = { timeout: 60_000, interval: 20 };
 
 export default defineConfig({
   test: {
@@ -24,6 +24,9 @@ export default defineConfig({
       {
         test: {
           name: "integration",
+          // Most of a file is waiting for timers of the program, in which another one can work.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 }, // Projects of one group must have equally many.
           include: ["test/integration/**/*.test.ts", "{services,agents,test}/**/*.integration.test.ts"],
           exclude: ["**/node_modules/**"],
           testTimeout: 2 * SLOW_TEST_MS,
@@ -37,8 +40,8 @@ export default defineConfig({
           include: ["test/netns/**/*.test.ts", "agents/**/*.netns.test.ts"],
           exclude: ["**/node_modules/**"],
           expect: { poll },
-          testTimeout: 10 * SLOW_TEST_MS,
-          hookTimeout: 10 * SLOW_TEST_MS,
+          testTimeout: 5 * SLOW_TEST_MS,
+          hookTimeout: 5 * SLOW_TEST_MS,
           fileParallelism: false,
         },
       },

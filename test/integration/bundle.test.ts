@@ -1,20 +1,25 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, symlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { copyCheckout } from "../lab/copy-checkout.ts";
+import { CHECKOUT } from "../lab/vm/run.ts";
 
 const run = promisify(execFile);
-const CHECKOUT = join(import.meta.dirname, "../..");
 
 let directory: string;
 let spanwire: string;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "spanwire-bundle-"));
+  // In a copy, because the demo may be running from what is built in the checkout.
+  const copy = join(directory, "checkout");
+  await copyCheckout(copy);
+  await symlink(join(CHECKOUT, "node_modules"), join(copy, "node_modules"));
   const pack = `npm run --silent build && npm pack --silent --pack-destination ${directory} ./services/cli/dist`;
-  await run("sh", ["-c", pack], { cwd: CHECKOUT });
+  await run("sh", ["-c", pack], { cwd: copy });
   const prefix = ["--prefix", directory, "--offline", "--cache", join(directory, "cache")];
   await run("npm", ["install", "-g", ...prefix, "spanwire-0.1.0.tgz"], { cwd: directory });
   spanwire = join(directory, "bin/spanwire");

@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Executed, execute, executeOrThrow } from "./execute.ts";
+import { copyCheckout } from "./copy-checkout.ts";
+import { type Executed, execute } from "./execute.ts";
 import { findProgram } from "./programs.ts";
 import { requireRoot } from "./require-root.ts";
 import { runTier } from "./tier.ts";
@@ -28,8 +29,7 @@ test("npm run lab reports what there is, for people and for programs", async () 
 
 test("in a fresh clone a command brings the packages first, and says so", async () => {
   const clone = join(directory, "clone");
-  const copy = `git ls-files -z | tar -c --null -T - | tar -x -C ${clone}`;
-  await executeOrThrow(["sh", "-c", `mkdir ${clone} && ${copy}`], { cwd: CHECKOUT });
+  await copyCheckout(clone);
   const npm = ["npm", "run", "--silent", "lab", "--", "nats-server"];
   const refused = await execute(npm, { cwd: clone, env: { SPANWIRE_NO_INSTALL: "1" } });
   expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining("packages are missing, run: npm ci") });

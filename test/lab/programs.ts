@@ -81,13 +81,16 @@ async function installPackages(argv: readonly string[], progress: Progress): Pro
   await withFreshLists([apt, "-o", "DPkg::Lock::Timeout=300", ...rest], progress);
 }
 
-/** Runs an apt command; when it fails, once more after `apt-get update`: lists are absent in images and age elsewhere. */
+/**
+ * Runs an apt command; when it fails, once more after `apt-get update`: lists are absent in images and age elsewhere.
+ * One process of ours at a time, because apt gives up when another one is updating the lists.
+ */
 async function withFreshLists(argv: readonly string[], progress: Progress, cwd?: string): Promise<void> {
   const options = { env: { DEBIAN_FRONTEND: "noninteractive" }, ...(cwd === undefined ? {} : { cwd }) };
   if ((await execute(argv, options)).status === 0) return;
   progress("apt-get update");
-  await execute(["apt-get", "update"], options);
-  const second = await execute(argv, options);
+  const inTurn = ["flock", "--close", "/var/lib/apt", "sh", "-c", 'apt-get update; "$@"', "sh"];
+  const second = await execute([...inTurn, ...argv], options);
   if (second.status !== 0) throw new Unavailable(`${argv.join(" ")}: ${lastLines(second.stderr, 4)}`);
 }
 
