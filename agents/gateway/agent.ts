@@ -15,15 +15,20 @@ import type { Clock, Random } from "@spanwire/core/time";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { connectAgent } from "./connection.ts";
-import { Dataplane } from "./dataplane/dataplane.ts";
+import { Dataplane, type Reported } from "./dataplane/dataplane.ts";
 import { networkFacts } from "./dataplane/local-networks.ts";
+import type { Observed } from "./dataplane/observe.ts";
 import type { GatewayIdentity } from "./identity/gateway-identity.ts";
 import { type EpochKey, ensureEpochKey } from "./identity/wireguard-keys.ts";
 import type { Membership } from "./join/membership.ts";
 import { type Renewal, startRenewal } from "./join/renewal.ts";
 import type { Kernel } from "./kernel/port.ts";
+import type { Outlook } from "./liveness/gateway-watch.ts";
+import type { OpenProbeSocket } from "./liveness/probe-socket.ts";
+import { Prober } from "./liveness/prober.ts";
+import { Usage } from "./liveness/usage.ts";
 import { controlAddresses, type DataplaneSettings, type Resolve } from "./local-facts.ts";
-import { changedClusters, Planner } from "./planner.ts";
+import { changedClusters, clustersOf, type Planned, Planner } from "./planner.ts";
 import { findEndings, withoutWanted } from "./report/endings.ts";
 import type { ReportedCondition } from "./report/map-conditions.ts";
 import { Reporter, type ReporterSettings } from "./report/reporter.ts";
@@ -38,6 +43,8 @@ import { startUplink, type Uplink } from "./subscription/uplink.ts";
 export interface AgentSettings extends StatementSettings, DataplaneSettings, ReporterSettings {
   /** How often the whole kernel is looked at although nothing has happened; 5 s if absent. */
   readonly lookEveryMs?: number;
+  /** UDP, the same at every gateway of the mesh. */
+  readonly probePort: number;
 }
 
 export interface AgentOptions {
@@ -45,6 +52,7 @@ export interface AgentOptions {
   readonly membership: Membership;
   readonly identity: GatewayIdentity;
   readonly kernel: Kernel;
+  readonly openProbeSocket: OpenProbeSocket;
   readonly settings: AgentSettings;
   /** Agents of one process may share one, with the keys it has imported. */
   readonly verify: Verify;
@@ -80,6 +88,8 @@ export class Agent {
   readonly #map: RecordMap;
   readonly #planner: Planner;
   readonly #dataplane: Dataplane;
+  readonly #prober: Prober;
+  readonly #usage = new Usage();
   readonly #subscription: Subscription;
   readonly #renewal: Renewal;
   readonly #uplink: Uplink;
@@ -120,16 +130,22 @@ export class Agent {
     this.#self = self;
     this.#map = map;
     this.#natsPlace = placeOf(membership);
-    this.#planner = new Planner(map, self, settings);
+    this.#planner = new Planner(map, self, settings, () => this.#prober.liveness);
     this.#dataplane = new Dataplane({
       ...shared,
       kernel,
       resolve: options.resolve,
-      onOutcome: (outcome) =>
-        this.#reporter.onOutcome(outcome, outcome.version === this.#version ? this.#subscription.position : undefined),
+      onOutcome: (outcome) => this.#onOutcome(outcome),
       onFailure: (err, _failure, retryInMs) => log.error({ err, retryInMs }, "the kernel could not be read"),
       beforeLook: () => this.#observeHost(),
       ...(settings.lookEveryMs === undefined ? {} : { everyMs: settings.lookEveryMs }),
+    });
+    this.#prober = new Prober({
+      ...shared,
+      open: options.openProbeSocket,
+      port: settings.probePort,
+      outlook: (gateway) => this.#outlook(gateway),
+      onChanged: (gateways) => this.#onSeen(gateways),
     });
     this.#subscription = new Subscription({
       ...shared,
@@ -179,6 +195,7 @@ export class Agent {
     void this.#resolveControl();
     const parts = [
       this.#dataplane.run(),
+      this.#prober.run(),
       this.#subscription.done,
       this.#renewal.done,
       this.#uplink.done,
@@ -281,9 +298,38 @@ export class Agent {
   #plan(changed: Changed): void {
     if (!this.#subscription.confirmed) return;
     const planned = this.#planner.plan(changed);
-    if (planned === undefined) return;
+    if (planned !== undefined) this.#want(planned);
+  }
+
+  #want(planned: Planned): void {
     this.#version = this.#dataplane.want(planned.compiled);
+    this.#usage.want(planned.compiled);
+    this.#prober.want(planned.compiled);
     if (planned.conditionsChanged) this.#reporter.changed();
+  }
+
+  /** What is seen of these gateways is another than before: the kernel follows without the hub. */
+  #onSeen(gateways: ReadonlySet<string>): void {
+    if (!this.#subscription.confirmed) return;
+    const planned = this.#planner.plan(clustersOf(gateways));
+    if (planned !== undefined && planned.compiled.changed.size > 0) this.#want(planned);
+  }
+
+  #outlook(gateway: string): Outlook {
+    const use = { ...this.#usage.of(gateway), isRotating: false };
+    const sendsOn = this.#map.epoch?.active ?? 0n;
+    const generation = this.#map.get(EPOCH_KEY)?.order.generation ?? 0n;
+    return { use, isDraining: this.#options.settings.draining, sendsOn, generation };
+  }
+
+  #onOutcome(outcome: Reported): void {
+    if ("observed" in outcome) this.#lookAtUsage(outcome.observed.devices);
+    this.#reporter.onOutcome(outcome, outcome.version === this.#version ? this.#subscription.position : undefined);
+  }
+
+  #lookAtUsage(devices: Observed["devices"]): void {
+    const probes = (gateway: string) => this.#prober.probes(gateway);
+    this.#prober.look(this.#usage.look({ devices, probes, nowMs: this.#options.clock.elapsed() }));
   }
 
   async #observeHost(): Promise<void> {

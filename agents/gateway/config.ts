@@ -1,6 +1,7 @@
 /** @module Settings of the agent: a YAML file, overruled by SPANWIRE_AGENT_… variables, overruled by flags. */
 import { readCidr } from "@spanwire/core/address/cidr";
 import { DEFAULT_BASE_PORT, DEFAULT_MTU_BYTES, DEFAULT_ROUTING } from "@spanwire/core/desired/local-facts";
+import { DEFAULT_PROBE_PORT } from "@spanwire/core/liveness/probe";
 import { oneTimeSecretText } from "@spanwire/runtime/config/secret-text";
 import { LOG_LEVELS } from "@spanwire/runtime/log/create-log";
 import { z } from "zod";
@@ -45,6 +46,8 @@ export const agentConfigSchema = z.strictObject({
     .min(1)
     .max(65_536 - MAX_LANE_PORTS)
     .default(DEFAULT_BASE_PORT),
+  /** UDP, on the addresses inside the tunnels: the same at every gateway of the mesh. */
+  probePort: z.number().int().min(1).max(65_535).default(DEFAULT_PROBE_PORT),
   /** Takes no traffic while another gateway of the cluster serves. */
   draining: z.boolean().default(false),
   dataplane: z.enum(["kernel", "userspace"]).default("kernel"),

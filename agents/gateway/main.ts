@@ -33,6 +33,7 @@ import { checkSysctls, hasKernelWireGuard, missingNetAdmin, readOwnStatus } from
 import { openKernel } from "./kernel/open-kernel.ts";
 import { DEFAULT_OWNERSHIP } from "./kernel/ownership.ts";
 import type { Kernel } from "./kernel/port.ts";
+import { openUdpProbeSocket } from "./liveness/udp-probe-socket.ts";
 import { Planner } from "./planner.ts";
 import { loadStoredMap } from "./subscription/load-stored-map.ts";
 import { MapStore } from "./subscription/map-store.ts";
@@ -68,6 +69,7 @@ export async function run(config: AgentConfig, { log, version, signal }: RunOpti
   const agent = await Agent.open({
     ...{ stateDirectory, identity, membership, kernel },
     ...{ clock, random, log, signal },
+    openProbeSocket: (socket) => openUdpProbeSocket(socket),
     settings: toSettings(config, kernel, version),
     verify: createVerify(),
     resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
@@ -125,11 +127,11 @@ function openConfigured({ dataplane, wireguardGo, routing }: AgentConfig): Kerne
 }
 
 function toSettings(config: AgentConfig, kernel: Kernel, version: string): AgentSettings {
-  const { basePort, endpoints, draining, dataplane, mtuBytes, snat, routing } = config;
+  const { basePort, probePort, endpoints, draining, dataplane, mtuBytes, snat, routing } = config;
   const { table, rulePriority, mark, mask } = routing;
   const ipv6 = config.ipv6 ?? (existsSync("/proc/net/if_inet6") ? "routed" : "off");
   return {
-    ...{ basePort, draining, dataplane, mtuBytes, snat, ipv6, version },
+    ...{ basePort, probePort, draining, dataplane, mtuBytes, snat, ipv6, version },
     endpoints: endpoints.flatMap((text) => findEndpoint(text, basePort) ?? []),
     resilientBuckets: kernel.features.resilientGroups ? DEFAULT_RESILIENT_BUCKETS : undefined,
     routing: { table, rulePriority, fwmark: { mark, mask } },

@@ -14,6 +14,7 @@ export class Planner {
   readonly #view: MapView;
   readonly #self: GatewayRef;
   readonly #settings: DataplaneSettings;
+  readonly #seen: () => Liveness;
   readonly #compiler = createCompiler();
   /** Of clusters that have any. */
   readonly #conditionsOf = new Map<string, readonly Condition[]>();
@@ -21,10 +22,12 @@ export class Planner {
   #local: LocalFacts;
   #desired: Desired | undefined;
 
-  constructor(view: MapView, self: GatewayRef, settings: DataplaneSettings) {
+  /** `seen` is asked with each plan; without it every remote gateway counts as up. */
+  constructor(view: MapView, self: GatewayRef, settings: DataplaneSettings, seen = () => NOTHING_SEEN) {
     this.#view = view;
     this.#self = self;
     this.#settings = settings;
+    this.#seen = seen;
     this.#local = buildLocalFacts(self, settings, this.#host);
   }
 
@@ -49,7 +52,8 @@ export class Planner {
 
   /** Undefined while the map lacks mesh, epoch or link policy: then the kernel is left as it is. */
   plan(changed: Changed): Planned | undefined {
-    const compiled = this.#compiler.compile({ view: this.#view, local: this.#local, liveness: NOTHING_SEEN }, changed);
+    const input = { view: this.#view, local: this.#local, liveness: this.#seen() };
+    const compiled = this.#compiler.compile(input, changed);
     if (compiled === undefined) return undefined;
     this.#desired = compiled.desired;
     return { compiled, conditionsChanged: this.#noteConditions(compiled) };
@@ -74,8 +78,12 @@ export interface Planned {
   readonly conditionsChanged: boolean;
 }
 
-/** Probes come with failover: until then every remote gateway counts as up. */
 const NOTHING_SEEN: Liveness = new Map();
+
+/** Of these gateways ("us.0"). */
+export function clustersOf(gateways: Iterable<string>): ReadonlySet<string> {
+  return new Set(Array.from(gateways, (gateway) => gateway.slice(0, gateway.lastIndexOf("."))));
+}
 
 /** Which clusters' part of the wish these records may change. */
 export function changedClusters(records: readonly OpenedRecord[]): Changed {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { DEFAULT_RESILIENT_BUCKETS, DEFAULT_ROUTING } from "@spanwire/core/desired/local-facts";
+import { DEFAULT_PROBE_PORT } from "@spanwire/core/liveness/probe";
 import type { Signer } from "@spanwire/core/records/crypto";
 import { MESH_ID, recordsBy } from "@spanwire/core/records/testing";
 import { DefaultLinks, EpochState, type LinkPolicySchema } from "@spanwire/proto/record";
@@ -17,6 +18,7 @@ import { Agent, type AgentSettings } from "./agent.ts";
 import { ensureIdentity } from "./identity/gateway-identity.ts";
 import type { Membership } from "./join/membership.ts";
 import { FakeKernel } from "./kernel/fake/fake-kernel.ts";
+import type { OpenProbeSocket } from "./liveness/probe-socket.ts";
 import { ModelHub } from "./subscription/model-hub.ts";
 
 const DAY_MS = 86_400_000;
@@ -107,12 +109,14 @@ export interface TestAgentOptions {
   readonly stateDirectory: string;
   readonly membership: Membership;
   readonly kernel?: FakeKernel;
+  /** Without one no probe goes, and every remote gateway counts as up. */
+  readonly openProbeSocket?: OpenProbeSocket;
   readonly settings?: Partial<AgentSettings>;
 }
 
 /** Starts an agent that runs until it is stopped. */
 export async function startTestAgent(options: TestAgentOptions): Promise<TestAgent> {
-  const { stateDirectory, membership, kernel = new FakeKernel(), settings } = options;
+  const { stateDirectory, membership, kernel = new FakeKernel(), openProbeSocket = NEVER_OPEN, settings } = options;
   const log = createRecordingLog();
   const controller = new AbortController();
   const agent = await Agent.open({
@@ -120,6 +124,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
     membership,
     identity: await ensureIdentity(stateDirectory),
     kernel,
+    openProbeSocket,
     settings: { ...SETTINGS, ...settings },
     verify,
     resolve: async () => [],
@@ -136,9 +141,12 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
   return { agent, kernel, log, stop, [Symbol.asyncDispose]: stop };
 }
 
+const NEVER_OPEN: OpenProbeSocket = () => new Promise(() => {});
+
 const SETTINGS: AgentSettings = {
   endpoints: [{ host: "192.0.2.1", basePort: 51820 }],
   basePort: 51820,
+  probePort: DEFAULT_PROBE_PORT,
   draining: false,
   dataplane: "kernel",
   version: "test",

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { DEFAULT_MTU_BYTES, DEFAULT_RESILIENT_BUCKETS, DEFAULT_ROUTING } from "@spanwire/core/desired/local-facts";
+import { DEFAULT_PROBE_PORT } from "@spanwire/core/liveness/probe";
 import type { Verify } from "@spanwire/core/records/crypto";
 import { Agent } from "@spanwire/gateway/agent";
 import type { Kernel } from "@spanwire/gateway/kernel/port";
@@ -50,9 +51,12 @@ export async function openAgent(
     },
     identity: identityOf(site),
     kernel,
+    // A thousand hosts send 222 probes a second each at rest; here they would all be of one machine.
+    openProbeSocket: () => new Promise(() => {}),
     settings: {
       ...statementSettingsOf(site),
       basePort: BASE_PORT,
+      probePort: DEFAULT_PROBE_PORT,
       mtuBytes: DEFAULT_MTU_BYTES,
       ipv6: "guarded",
       snat: [],

@@ -5,6 +5,7 @@ import {
   DEFAULT_RESILIENT_BUCKETS,
   DEFAULT_ROUTING,
 } from "@spanwire/core/desired/local-facts";
+import { DEFAULT_PROBE_PORT } from "@spanwire/core/liveness/probe";
 import type { Signer } from "@spanwire/core/records/crypto";
 import { Agent, type AgentSettings } from "@spanwire/gateway/agent";
 import { takeDown } from "@spanwire/gateway/dataplane/down";
@@ -15,11 +16,15 @@ import type { Membership } from "@spanwire/gateway/join/membership";
 import type { Change } from "@spanwire/gateway/kernel/change";
 import { openKernel } from "@spanwire/gateway/kernel/open-kernel";
 import type { Kernel, ObservedPeer } from "@spanwire/gateway/kernel/port";
+import type { OpenProbeSocket } from "@spanwire/gateway/liveness/probe-socket";
+import { openUdpProbeSocket } from "@spanwire/gateway/liveness/udp-probe-socket";
 import type { Resolve } from "@spanwire/gateway/local-facts";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { createVerify } from "@spanwire/runtime/crypto/verify";
 import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
 import { wireguardGoPath } from "../lab/wireguard-go.ts";
+import type { Namespace } from "./namespace.ts";
+import { openUdp } from "./sockets.ts";
 import type { GatewayMachine } from "./topology.ts";
 
 export type GatewaySettings = Partial<AgentSettings>;
@@ -52,6 +57,7 @@ export interface AgentOfGatewayOptions {
 
 const LOOK_MS = 1_000;
 const START_MS = 50;
+const RECEIVE_BYTES = 1 << 20;
 
 /** Returns when the agent has programmed its kernel. */
 export async function startAgent(options: AgentOfGatewayOptions): Promise<AgentOfGateway> {
@@ -68,6 +74,7 @@ export async function startAgent(options: AgentOfGatewayOptions): Promise<AgentO
     const controller = new AbortController();
     const agent = await Agent.open({
       ...{ stateDirectory, membership: membership(), identity, kernel, settings, resolve },
+      openProbeSocket: openIn(machine.namespace),
       ...{ verify: createVerify(), clock: systemClock, random: Math.random, log: createRecordingLog() },
       signal: controller.signal,
     });
@@ -105,6 +112,15 @@ export async function startAgent(options: AgentOfGatewayOptions): Promise<AgentO
   };
 }
 
+/** Sockets of this process in the gateway's namespace. */
+function openIn(namespace: Namespace): OpenProbeSocket {
+  return (options) =>
+    openUdpProbeSocket(
+      options,
+      namespace.within(() => openUdp(options, RECEIVE_BYTES)),
+    );
+}
+
 async function openKernelOf({ namespace }: GatewayMachine, dataplane: AgentSettings["dataplane"]): Promise<Kernel> {
   const netns = `/run/netns/${namespace.name}`;
   if (dataplane === "kernel") return openKernel({ dataplane: { kind: "kernel" }, netns });
@@ -114,6 +130,7 @@ async function openKernelOf({ namespace }: GatewayMachine, dataplane: AgentSetti
 const DEFAULTS: AgentSettings = {
   endpoints: [],
   basePort: DEFAULT_BASE_PORT,
+  probePort: DEFAULT_PROBE_PORT,
   draining: false,
   dataplane: "kernel",
   version: "test",

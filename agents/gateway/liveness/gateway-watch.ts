@@ -61,6 +61,7 @@ export class GatewayWatch {
   readonly #lanes = new Map<Plane, WatchedLane>();
   #hold: HoldDown = FRESH;
   #probedSinceMs: number | undefined;
+  #received = 0;
   #view: GatewayView = { verdict: "unknown", lanes: new Map(), word: undefined, heardAtMs: undefined };
 
   /** `session` is a random u32. */
@@ -72,6 +73,11 @@ export class GatewayWatch {
   /** As of the last look. */
   get view(): GatewayView {
     return this.#view;
+  }
+
+  /** How many came and went, on all lanes. */
+  get probes(): number {
+    return this.#sequence + this.#received;
   }
 
   /** Makes these its lanes; one that stays keeps what was seen. */
@@ -89,6 +95,7 @@ export class GatewayWatch {
   hear(plane: Plane, probe: Probe, nowMs: number): boolean {
     const lane = this.#lanes.get(plane);
     if (lane === undefined) return false;
+    this.#received++;
     const state = hearProbe(lane.state, probe, nowMs);
     const isNew = state !== lane.state;
     lane.state = state;

@@ -93,6 +93,7 @@ describe("events", () => {
     await lab.clock.advance(1);
     expect(eu.events).toEqual(["us.0", "us.0"]);
     expect(eu.prober.view("us.0")?.word).toEqual({ sendsOn: 1n, generation: 2n, isDraining: true });
+    expect(eu.prober.liveness.get("us.0")).toEqual({ down: false, draining: true });
 
     await us.stop();
     await lab.clock.advance(1_000);

@@ -5,7 +5,7 @@
  * notice. What comes in is answered and judged at once.
  */
 import type { Compiled } from "@spanwire/core/desired/compile";
-import type { Liveness } from "@spanwire/core/desired/local-facts";
+import type { GatewayLiveness, Liveness } from "@spanwire/core/desired/local-facts";
 import { decodeProbe, encodeProbe } from "@spanwire/core/liveness/probe";
 import { type ProbedLane, probedLanes } from "@spanwire/core/liveness/probed-lanes";
 import type { Clock, Random } from "@spanwire/core/time";
@@ -57,7 +57,7 @@ export class Prober {
   /** Lanes by our address. */
   readonly #users = new Map<string, number>();
   readonly #queue = new DueQueue<GatewayWatch>();
-  readonly #down = new Map<string, typeof DOWN>();
+  readonly #avoided = new Map<string, GatewayLiveness>();
   readonly #ignored = { stranger: 0, malformed: 0, late: 0 };
   #changed = new Set<string>();
   #sent = 0;
@@ -114,9 +114,14 @@ export class Prober {
     return this.#watches.get(gateway)?.view;
   }
 
-  /** Those that are down, as compiling takes it; one that is unknown yet is none of them. Moves on by itself. */
+  /** Those that are down or drain, as compiling takes it; one that is unknown yet is not down. Moves on by itself. */
   get liveness(): Liveness {
-    return this.#down;
+    return this.#avoided;
+  }
+
+  /** How many probes came from the gateway and went to it. */
+  probes(gateway: string): number {
+    return this.#watches.get(gateway)?.probes ?? 0;
   }
 
   get counters(): ProbeCounters {
@@ -150,7 +155,7 @@ export class Prober {
     if (lanes.length === 0) {
       this.#watches.delete(key);
       this.#queue.drop(watch);
-      this.#down.delete(key);
+      this.#avoided.delete(key);
       this.#changed.add(key);
       return;
     }
@@ -219,8 +224,10 @@ export class Prober {
     this.#queue.by(watch, againAtMs);
     if (!hasChanged) return;
     this.#changed.add(key);
-    if (watch.view.verdict === "down") this.#down.set(key, DOWN);
-    else this.#down.delete(key);
+    const { verdict, word } = watch.view;
+    if (verdict === "down") this.#avoided.set(key, DOWN);
+    else if (word?.isDraining === true) this.#avoided.set(key, DRAINING);
+    else this.#avoided.delete(key);
   }
 
   #flush(): void {
@@ -236,8 +243,9 @@ interface WatchedLane {
   readonly watch: GatewayWatch;
 }
 
-/** One object: compiling compares by reference. */
-const DOWN = { down: true } as const;
+/** One object each: compiling compares by reference. */
+const DOWN: GatewayLiveness = { down: true };
+const DRAINING: GatewayLiveness = { down: false, draining: true };
 
 function isSameLane(a: ProbedLane, b: ProbedLane | undefined): boolean {
   return a.gateway === b?.gateway && a.plane === b.plane && a.from === b.from && a.to === b.to;

@@ -1,12 +1,16 @@
 /** @module The real probe socket. */
-import { createSocket, type Socket } from "node:dgram";
+import { type BindOptions, createSocket, type Socket } from "node:dgram";
 import { SpanwireError } from "@spanwire/core/errors";
 import type { ProbeSocket, ProbeSocketOptions } from "./probe-socket.ts";
 
 /** Room for what comes while this process does something else; the kernel takes as much of it as it allows. */
 const RECEIVE_BYTES = 1 << 20;
 
-export async function openUdpProbeSocket({ address, port, onReceived }: ProbeSocketOptions): Promise<ProbeSocket> {
+/** `fd` is a socket that is bound already, in another network namespace perhaps; closing the probe socket closes it. */
+export async function openUdpProbeSocket(
+  { address, port, onReceived }: ProbeSocketOptions,
+  fd?: number,
+): Promise<ProbeSocket> {
   const socket = createSocket({ type: "udp4", recvBufferSize: RECEIVE_BYTES });
   const { promise: closed, resolve } = Promise.withResolvers<void>();
   let isOpen = true;
@@ -16,7 +20,7 @@ export async function openUdpProbeSocket({ address, port, onReceived }: ProbeSoc
   };
   socket.on("close", resolve);
   socket.on("message", (bytes, source) => onReceived({ address: source.address, port: source.port }, bytes));
-  await bind(socket, address, port);
+  await bind(socket, fd === undefined ? { address, port } : { fd }, `open a probe socket at ${address} port ${port}`);
   socket.on("error", close);
   return {
     closed,
@@ -33,14 +37,14 @@ export async function openUdpProbeSocket({ address, port, onReceived }: ProbeSoc
   };
 }
 
-function bind(socket: Socket, address: string, port: number): Promise<void> {
+function bind(socket: Socket, where: BindOptions, doing: string): Promise<void> {
   return new Promise((bound, reject) => {
     const fail = (cause: Error) => {
       socket.close();
-      reject(refused(`open a probe socket at ${address} port ${port}`, cause));
+      reject(refused(doing, cause));
     };
     socket.once("error", fail);
-    socket.bind({ address, port }, () => {
+    socket.bind(where, () => {
       socket.off("error", fail);
       bound();
     });

@@ -42,6 +42,14 @@ describe("a group of next hops", () => {
     expect(group?.kind === "group" && group.members.map(({ id }) => id - 518_000_000)).toEqual(want);
   });
 
+  test("does not hold one that says that it drains before its statement does", () => {
+    const map = testMap({ clusters: [EU, US] });
+    const liveness = new Map([["us.0", { down: false, draining: true }]]);
+    const { nexthops } = flatten(compileOnce(map, testLocal(map, "eu"), liveness).desired);
+    const group = nexthops.find(({ kind }) => kind === "group");
+    expect(group?.kind === "group" && group.members.map(({ id }) => id - 518_000_000)).toEqual([101]);
+  });
+
   test("leaves out a gateway that neither side can dial, when another can be", () => {
     const quiet = { ...EU, gateways: [{ ordinal: 0, hosts: [] }] };
     const gateways = [{ ordinal: 0, hosts: [] }, { ordinal: 1 }];

@@ -67,6 +67,8 @@ export type Liveness = ReadonlyMap<string, GatewayLiveness>;
 
 export interface GatewayLiveness {
   readonly down: boolean;
+  /** As it says itself, in its probes: before its statement comes, and without the hub. */
+  readonly draining?: boolean;
   /** The plane to send on; absent is the active epoch's. */
   readonly plane?: Plane;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { gatewayNexthopId, groupNexthopId, isOwnNexthopId } from "./nexthop-id.ts";
+import { gatewayNexthopId, groupNexthopId, isOwnNexthopId, ordinalOfNexthop } from "./nexthop-id.ts";
 
 test("ids can be read: block 7, gateway 1, and the groups", () => {
   expect(gatewayNexthopId(7, 1, "ipv4")).toBe(518_000_701);
@@ -24,6 +24,10 @@ test("no two nexthops share an id, and all lie in our range", () => {
       expect(isOwnNexthopId(idOf(a))).toBe(true);
     }),
   );
+});
+
+test.each(["ipv4", "ipv6"] as const)("the ordinal can be read from the id: %s", (family) => {
+  for (const ordinal of [0, 1, 15]) expect(ordinalOfNexthop(gatewayNexthopId(7, ordinal, family))).toBe(ordinal);
 });
 
 test("others' ids are not ours", () => {

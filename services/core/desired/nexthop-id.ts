@@ -17,6 +17,11 @@ export function gatewayNexthopId(block: number, ordinal: number, family: Family)
   return NEXTHOP_ID_FIRST + block * 100 + offset(family) + ordinal;
 }
 
+/** The ordinal of the remote gateway whose nexthop it is. */
+export function ordinalOfNexthop(id: number): number {
+  return (id - NEXTHOP_ID_FIRST) % 50;
+}
+
 /** The group that the cluster's prefixes route to. */
 export function groupNexthopId(block: number, family: Family): number {
   return NEXTHOP_ID_FIRST + block * 100 + offset(family) + GROUP;

@@ -80,5 +80,5 @@ export function findRemoteGateway(
 function rankOf(statement: Statement, liveness: GatewayLiveness | undefined, hasPath: boolean): Rank {
   if (!hasPath) return NO_PATH;
   if (liveness?.down === true) return DOWN;
-  return statement.state === GatewayState.DRAINING ? DRAINING : SERVING;
+  return statement.state === GatewayState.DRAINING || liveness?.draining === true ? DRAINING : SERVING;
 }
