@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => server[Symbol.asyncDispose]());
 
 const HEAD_INTERVAL_MS = 200;
-const eventually = (read: () => unknown) => expect.poll(read, { timeout: 15_000, interval: 20 });
+const eventually = (read: () => unknown) => expect.poll(read);
 
 /** A mesh of the clusters eu and us, one gateway each, with a model of the hub on a real NATS server. */
 class Scene implements AsyncDisposable {
@@ -144,6 +144,7 @@ test("a revoked cluster is gone from the kernel, and the acknowledgement says si
   const [eu, us] = [await scene.start("eu"), await scene.start("us")];
   await scene.peered(eu, us);
   await us.stop();
+  const endedAfter = Math.floor(Date.now() / 1_000);
   const order = { incarnation: 1n, generation: 9n };
   const key = "cluster.us";
   const body = { case: "tombstone", value: { reason: "test" } } as const;
@@ -154,7 +155,7 @@ test("a revoked cluster is gone from the kernel, and the acknowledgement says si
   expect(eu.kernel.toString()).not.toContain("192.0.2.2");
   expect(eu.kernel.toString()).not.toContain("10.0.1.0/24 nhid");
   const absentAt = scene.acknowledgements.at(-1)?.tombstones[0]?.absentAt;
-  expect(Number(absentAt?.seconds) * 1_000).toBeGreaterThan(Date.now() - 60_000);
+  expect(Number(absentAt?.seconds)).toBeGreaterThanOrEqual(endedAfter);
 });
 
 test("hub and NATS die, an agent restarts meanwhile, and no kernel changes", async () => {

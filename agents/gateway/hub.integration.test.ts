@@ -11,9 +11,9 @@ import { ensureMembership } from "./join/join.ts";
 import type { FakeKernel } from "./kernel/fake/fake-kernel.ts";
 import { makeTestDirectory, startTestAgent, type TestAgent } from "./testing.ts";
 
-const eventually = (read: () => unknown) => expect.poll(read, { timeout: 30_000, interval: 20 });
+const eventually = (read: () => unknown) => expect.poll(read);
 const ENDPOINTS = { eu: "192.0.2.1", us: "192.0.2.2", plant: "192.0.2.3" };
-const CALL = { timeoutMs: 20_000 };
+const CALL = { timeoutMs: 60_000 };
 type Site = keyof typeof ENDPOINTS;
 const PREFIXES = { eu: "10.1.0.0/16", us: "10.2.0.0/16", plant: "10.3.0.0/16" };
 

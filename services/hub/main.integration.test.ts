@@ -69,13 +69,13 @@ test("probes, metrics and health follow the store", async () => {
   }
   expect(text).toMatch(/spanwire_rpc_seconds_count\{.*Register.*outcome="ok"\} 1/);
 
-  const states = health.watch({ service: "" }, { timeoutMs: 30_000 });
+  const states = health.watch({ service: "" }, { timeoutMs: 60_000 });
   expect((await states.next()).value?.status).toBe(ServingStatus.SERVING);
   process.kill(Number(await readFile(join(directory.path, "nats", PID_FILE), "utf8")), "SIGKILL");
   expect((await states.next()).value?.status).toBe(ServingStatus.NOT_SERVING);
   expect((await states.next()).value?.status).toBe(ServingStatus.SERVING);
   await states.return();
-  await expect.poll(async () => (await get("/readyz")).status, { timeout: 10_000 }).toBe(200);
+  await expect.poll(async () => (await get("/readyz")).status).toBe(200);
   expect((await hub.fleet.listClusters({}, CALL)).clusters).toHaveLength(1);
 });
 

@@ -21,7 +21,7 @@ import { type HubProcess, startHubProcess } from "../integration/hub-process.ts"
 import { joinMember, type Member } from "../integration/member.ts";
 
 const RUNS = 60;
-const call = { timeoutMs: 20_000 };
+const call = { timeoutMs: 60_000 };
 
 let hub: HubProcess;
 let eu: Member;

@@ -17,7 +17,7 @@ import { eventually } from "../demo/eventually.ts";
 import { startHubProcess } from "../integration/hub-process.ts";
 import { joinMember, type Member } from "../integration/member.ts";
 
-const call = { timeoutMs: 20_000 };
+const call = { timeoutMs: 60_000 };
 
 test("no private key of a whole run stands in any log, answer of the API, or state of the hub", async () => {
   await using hub = await startHubProcess(["--log-level", "debug"]);

@@ -10,7 +10,7 @@ import { eventually } from "../demo/eventually.ts";
 import { type HubProcess, startHubProcess } from "./hub-process.ts";
 import { joinMember } from "./member.ts";
 
-const call = { timeoutMs: 20_000 };
+const call = { timeoutMs: 60_000 };
 
 let hub: HubProcess;
 /** Secrets of every token that was made. */

@@ -29,7 +29,7 @@ export interface ChaosHub extends AsyncDisposable {
 const CALL_MS = 5_000;
 const AGAIN_MS = 50;
 const ASK_MS = 60_000;
-const START_MS = 60_000;
+const START_MS = 120_000;
 const STARTS = 10;
 
 export async function startChaosHub(): Promise<ChaosHub> {

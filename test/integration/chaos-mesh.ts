@@ -34,7 +34,7 @@ export interface ChaosMesh extends AsyncDisposable {
 const CLUSTERS = ["eu", "us", "plant", "asia"];
 /** The default of `maxGateways`. */
 const ORDINALS = 2;
-const SETTLE_MS = 60_000;
+const SETTLE_MS = 120_000;
 
 /** Starts with two gateways of one cluster, who joined in peace. */
 export async function openChaosMesh(): Promise<ChaosMesh> {

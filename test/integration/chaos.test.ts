@@ -16,8 +16,8 @@ const RUNS_PER_MESH = Math.min(20, RUNS);
 /** Most of a run is waiting for timers of the program, in which another mesh can work. */
 const MESHES = Math.ceil(RUNS / RUNS_PER_MESH);
 const FIRST_SEED = seed();
-const RUN_MS = 60_000;
-const CONVERGED = { timeout: 40_000, interval: 100 };
+const RUN_MS = 120_000;
+const CONVERGED = { timeout: 120_000, interval: 100 };
 /** Looks at the kernel that must pass without a write. */
 const LOOKS_AT_REST = 4;
 

@@ -35,7 +35,7 @@ export interface NatsServer extends AsyncDisposable {
   restart(config?: string): Promise<void>;
 }
 
-const START_LIMIT_MS = 20_000;
+const START_LIMIT_MS = 60_000;
 const POLL_MS = 10;
 
 /** Starts a server, waits until it accepts clients, and ends it when disposed of. */

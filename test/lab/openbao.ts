@@ -46,7 +46,7 @@ export interface CallOptions {
 // biome-ignore lint/suspicious/noExplicitAny: a test's own reading
 export type OpenBaoReply = any;
 
-const START_LIMIT_MS = 30_000;
+const START_LIMIT_MS = 60_000;
 const POLL_MS = 20;
 const ROOT_TOKEN = "root-of-the-lab";
 

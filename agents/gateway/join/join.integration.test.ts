@@ -194,7 +194,7 @@ describe("renewal", () => {
     });
     return { clock, renewal, renewed, expireInMs, log };
   }
-  const settled = (condition: () => boolean) => expect.poll(condition, { timeout: 10_000 }).toBe(true);
+  const settled = (condition: () => boolean) => expect.poll(condition).toBe(true);
 
   test("renews at about 60 % of the lifetime, and again", async () => {
     const { clock, renewal, renewed, expireInMs } = await start();

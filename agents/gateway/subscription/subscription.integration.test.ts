@@ -109,7 +109,7 @@ async function end({ stop, subscription }: (typeof agents)[number]): Promise<voi
 function mapState() {
   return create(MapStateSchema, { ...hub.position, digest: hub.map.digest() });
 }
-const eventually = (condition: () => unknown) => expect.poll(condition, { timeout: 10_000, interval: 10 });
+const eventually = (condition: () => unknown) => expect.poll(condition);
 const generationOf = (map: ReturnType<typeof by.emptyMap>, key = "gateway.us.0") => map.get(key)?.order.generation;
 
 test("a fresh agent reads a snapshot in parts and is confirmed by what it was told", async () => {

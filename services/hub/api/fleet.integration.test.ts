@@ -260,17 +260,17 @@ test("the link policy is tried, set from the generation that was seen, and says 
 test("a report is in the status, and a change of it is told to who watches", async () => {
   const member = await join(eu.id);
   await using agent = await connectAgent(eu.id, member);
-  const watching = hub.fleet.watchStatus({}, { timeoutMs: 20_000 });
+  const watching = hub.fleet.watchStatus({}, CALL);
   const versionIn = async () => {
     const { value } = await watching.next();
     return value?.status?.clusters.find(({ id }) => id === eu.id)?.gateways[0]?.status?.agentVersion;
   };
   expect(await versionIn()).toBeUndefined();
   agent.status("1.0");
-  expect(await versionIn()).toBe("1.0");
+  await expect.poll(versionIn).toBe("1.0");
   agent.status("1.1");
   await agent.acknowledge(1n);
-  expect(await versionIn()).toBe("1.1");
+  await expect.poll(versionIn).toBe("1.1");
   await watching.return();
   const { status } = await hub.fleet.getStatus({}, CALL);
   const gateway = status?.clusters.find(({ id }) => id === eu.id)?.gateways[0];
@@ -297,7 +297,7 @@ test("a revocation is followed until each gateway that can be reached has shown 
   const { ended } = await fleet.revokeCluster({ id: "leaving", reason: "test" }, CALL);
   expect(ended.map(({ key }) => key)).toEqual(["gateway.leaving.0"]);
   await leaving.disconnected;
-  const watching = fleet.watchAcknowledgements({ ended }, { timeoutMs: 20_000 });
+  const watching = fleet.watchAcknowledgements({ ended }, CALL);
   expect((await watching.next()).value).toMatchObject({ complete: false });
   const [tombstone] = ended;
   if (tombstone !== undefined) await asking.acknowledge(0n, tombstone);

@@ -37,7 +37,7 @@ export async function openTestLog(options: TestLogOptions): Promise<AuditLog> {
 export async function inspect({ store, log }: { readonly store: AuditStore; readonly log: AuditLog }) {
   const verifier = new LogVerifier(trust);
   const entries: AuditEntry[] = [];
-  const options = { store, log, clock: systemClock, signal: AbortSignal.timeout(30_000) };
+  const options = { store, log, clock: systemClock, signal: AbortSignal.timeout(60_000) };
   for await (const bytes of readLog(options, { after: 0n, follow: false })) {
     const block = decodeBlock(bytes);
     if (block === undefined) {

@@ -36,7 +36,7 @@ const backUp = () =>
 async function restore(dir = fresh.path) {
   const binary = await natsServerPath();
   const config = hubConfigSchema.parse({ dir, listen: "127.0.0.1", nats: { port: 0, binary } });
-  const signal = AbortSignal.timeout(30_000);
+  const signal = AbortSignal.timeout(60_000);
   const searchPath = dirname(binary);
   return restoreBackup({
     path,

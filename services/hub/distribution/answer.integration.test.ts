@@ -10,7 +10,7 @@ import { by, followMap, online, root, signerFrom, type TestHubMap, writeRecords 
 import { answerAgents, type Dropped, type Report } from "./answer.ts";
 
 const eu0 = signerFrom(10);
-const soon = { timeout: 20_000 };
+const soon = { timeout: 60_000 };
 
 let server: NatsServer;
 let hubNats: NatsConnection;
@@ -64,7 +64,7 @@ afterEach(async () => {
 });
 
 async function send(bytes: Uint8Array) {
-  const reply = await agent.request("sw.v1.up.eu.0.statement", bytes, { timeout: 5_000 });
+  const reply = await agent.request("sw.v1.up.eu.0.statement", bytes, { timeout: 60_000 });
   return fromBinary(StoreReplySchema, reply.data).outcome;
 }
 

@@ -29,7 +29,7 @@ test("starts, starts again when killed, and stops with the signal", async () => 
   expect(child.url).toMatch(/^nats:\/\/127\.0\.0\.1:\d+$/);
   const first = await pid();
   process.kill(first, "SIGKILL");
-  await vi.waitUntil(async () => (await pid()) !== first, { timeout: 20_000 });
+  await vi.waitUntil(async () => (await pid()) !== first, { timeout: 60_000 });
   const second = await pid();
   expect(isAlive(second)).toBe(true);
   await expect.poll(() => isListening(child.url)).toBe(true); // where it was before
@@ -43,7 +43,7 @@ test("replaces the server that a killed hub has left behind", async () => {
   await writeFile(configFile, LISTEN);
   const args = ["--config", configFile, "--pid", join(directory, PID_FILE)];
   const orphan = spawn(await natsServerPath(), args, { stdio: "ignore" });
-  await vi.waitUntil(async () => (await pid()) === orphan.pid, { timeout: 20_000 });
+  await vi.waitUntil(async () => (await pid()) === orphan.pid, { timeout: 60_000 });
   const ended = once(orphan, "exit");
   await start(LISTEN);
   await ended;

@@ -15,7 +15,7 @@ import { createFakeSecretStore } from "../secrets/fake-secret-store.ts";
 import { PID_FILE } from "./nats-child.ts";
 import { startOwnNats } from "./own-nats.ts";
 
-const soon = { timeout: 20_000 };
+const soon = { timeout: 60_000 };
 const log = createRecordingLog();
 
 let directory: string;

@@ -18,7 +18,7 @@ import { type HubConnections, openHubConnections } from "./hub-connections.ts";
 import { type OwnOperator, openNatsOperator } from "./operator.ts";
 
 const DAY_MS = 86_400_000;
-const soon = { timeout: 20_000 };
+const soon = { timeout: 60_000 };
 const log = createRecordingLog();
 
 let directory: string;

@@ -178,7 +178,7 @@ test("a whole hub runs in that account, by URL and credentials, and bans who it 
     signal: stop.signal,
   });
   const statuses = agent.status();
-  const { data } = await agent.request("sw.v1.up.eu.0.snapshot", new Uint8Array(), { timeout: 10_000 });
+  const { data } = await agent.request("sw.v1.up.eu.0.snapshot", new Uint8Array(), { timeout: 60_000 });
   expect(fromBinary(SnapshotChunkSchema, data).entries.map(({ key }) => key)).toContain("cluster.eu");
   await hub.fleet.revokeCluster({ id: "eu", reason: "test" }, CALL);
   for await (const { type } of statuses) if (type === "disconnect") break;

@@ -86,7 +86,7 @@ test("the secret does not leave a gateway that meets another CA, and another hub
 test("the token of the API is what the agent reads, and its pin is found in the chain", async () => {
   const token = await hub.token(eu.id);
   expect(parseJoinToken(Buffer.from(formatJoinToken(token).reveal()).toString())).toEqual(token);
-  const signal = AbortSignal.timeout(10_000);
+  const signal = AbortSignal.timeout(60_000);
   const caPem = await fetchPinnedChain({ address: token.hubAddress, spkiSha256: token.caSpkiSha256, signal });
   expect(caPem.trim()).toBe(hub.context.caPem.trim());
 });

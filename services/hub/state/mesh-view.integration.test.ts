@@ -10,11 +10,11 @@ import { by, followMap, online, signerFrom, type TestHubMap, writeRecords } from
 
 const never = new AbortController().signal;
 const eu0 = signerFrom(10);
-const soon = { timeout: 20_000 };
+const soon = { timeout: 60_000 };
 
 async function openStore(server: NatsServer) {
   const connection = await connect({ servers: server.url, maxReconnectAttempts: -1, reconnectTimeWait: 20 });
-  const store = await openNatsStateStore({ connection, clock: systemClock, timeoutMs: 1_000 });
+  const store = await openNatsStateStore({ connection, clock: systemClock, timeoutMs: 2_000 });
   return { store, [Symbol.asyncDispose]: () => connection.close() };
 }
 

@@ -17,11 +17,9 @@ const clocks: { name: string; make: () => { clock: Clock; pass: (ms: number) => 
 
 test.each(clocks)("$name: sleeps no shorter than asked", async ({ make }) => {
   const { clock, pass } = make();
-  const [before, start] = [clock.now(), clock.elapsed()];
+  const start = clock.elapsed();
   await Promise.all([clock.sleep(20), pass(20)]);
   expect(clock.elapsed() - start).toBeGreaterThanOrEqual(20);
-  // The wall clock may be rounded down by a millisecond against the monotonic one.
-  expect(clock.now() - before).toBeGreaterThanOrEqual(19);
 });
 
 test.each(clocks)("$name: rejects with the signal's reason, before and during the sleep", async ({ make }) => {
@@ -32,6 +30,10 @@ test.each(clocks)("$name: rejects with the signal's reason, before and during th
   const sleep = clock.sleep(60_000, controller.signal);
   controller.abort(reason);
   await expect(sleep).rejects.toBe(reason);
+});
+
+test("the system clock tells the time of day", () => {
+  expect(new Date(systemClock.now()).getFullYear()).toBeGreaterThan(2025);
 });
 
 test("a sleep longer than a timer can be does not end at once", async () => {

@@ -17,7 +17,7 @@ import { measureCalls } from "./measure-calls.ts";
 import { methodPath } from "./method-definition.ts";
 import { startTestServer, type TestServer } from "./test-server.ts";
 
-const timeoutMs = 5_000;
+const timeoutMs = 60_000;
 
 test("health is asked for and followed", async () => {
   await using server = await startTestServer({});

@@ -11,7 +11,7 @@ import { createServerTls } from "./server-tls.ts";
 import { createTestCa, type TestCa, type TestCertificate } from "./test-certificates.ts";
 import { startTestServer } from "./test-server.ts";
 
-const timeoutMs = 5_000;
+const timeoutMs = 60_000;
 const never = new AbortController().signal;
 const spiffeId = "spiffe://mesh/cluster/eu/gateway/0";
 let ca: TestCa;

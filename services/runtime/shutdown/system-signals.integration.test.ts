@@ -42,6 +42,6 @@ async function start(behaviour: "willing" | "stuck") {
     text += chunk.toString();
   });
   const ended = once(child, "exit");
-  await expect.poll(() => text, { timeout: 20_000 }).toContain("ready");
+  await expect.poll(() => text).toContain("ready");
   return { child, output: () => text, ended };
 }

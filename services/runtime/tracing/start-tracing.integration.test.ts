@@ -4,6 +4,8 @@ import { createLog } from "../log/create-log.ts";
 import { startTracing } from "./start-tracing.ts";
 import { startTestCollector } from "./test-collector.ts";
 
+const CALL = { timeoutMs: 60_000 };
+
 test("a call is one trace: the client's span, the server's in it, and the log lines in between", async () => {
   await using collector = await startTestCollector();
   const tracing = await startTracing({ endpoint: collector.url, serviceName: "spanwire-test" });
@@ -17,8 +19,8 @@ test("a call is one trace: the client's span, the server's in it, and the log li
       },
       getStatus: () => Promise.reject(new Error("broken")),
     });
-    await server.client.getVersion({}, { timeoutMs: 5_000 });
-    await server.client.getStatus({}, { timeoutMs: 5_000 }).catch(() => {});
+    await server.client.getVersion({}, CALL);
+    await server.client.getStatus({}, CALL).catch(() => {});
   }
   await tracing.close();
 

@@ -10,7 +10,7 @@ import { createTransport } from "./transport.ts";
 
 const TOKEN = "s.token-that-nobody-may-see";
 const token = new Secret(Buffer.from(TOKEN));
-const signal = AbortSignal.timeout(30_000);
+const signal = AbortSignal.timeout(60_000);
 
 async function serve(listener: RequestListener) {
   const server = createServer(listener).listen(0, "127.0.0.1");

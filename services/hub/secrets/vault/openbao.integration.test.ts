@@ -306,7 +306,7 @@ describe("a session", () => {
     vi.stubEnv("VAULT_PREFIX", "/elsewhere");
     const transport = createTransport({ caPem: undefined });
     const client = createVaultClient({ address: set.bao.address, namespace: undefined, transport });
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(60_000);
     await expect(client.send(read, undefined, signal)).rejects.toMatchObject({ reason: "VAULT_DENIED" });
     expect((await client.send({ method: "GET", path: "sys/health" }, undefined, signal)).status).toBe(200);
     transport.close();

@@ -26,7 +26,7 @@ async function open(url = server.url) {
     connect({ servers: url, user, pass: "p", maxReconnectAttempts: -1, reconnectTimeWait: 20 });
   const connection = await connectAgain();
   const manager = await jetstreamManager(connection);
-  const store = await openNatsStateStore({ connection, clock: systemClock, timeoutMs: 1_000 });
+  const store = await openNatsStateStore({ connection, clock: systemClock });
   return { connection, manager, store, connectAgain, [Symbol.asyncDispose]: () => connection.close() };
 }
 
@@ -145,7 +145,7 @@ test("while the server is down everything is unavailable, and a watch ends; afte
   await expect(watch.next()).rejects.toMatchObject({ code: "unavailable" });
   await expect(map.get("mesh")).rejects.toMatchObject({ code: "unavailable", retryable: true });
   await down.restart();
-  await expect.poll(() => map.get("mesh").catch(() => undefined), { timeout: 20_000 }).toMatchObject({ revision: 1 });
+  await expect.poll(() => map.get("mesh").catch(() => undefined)).toMatchObject({ revision: 1 });
   expect(await map.status()).toEqual(before);
 });
 
@@ -163,5 +163,5 @@ async function kvOperation(connection: NatsConnection, key: string, operation: s
   const header = headers();
   header.set("KV-Operation", operation);
   if (operation === "PURGE") header.set("Nats-Rollup", "sub");
-  await connection.request(`$KV.sw-map.${key}`, undefined, { headers: header, timeout: 2_000 });
+  await connection.request(`$KV.sw-map.${key}`, undefined, { headers: header, timeout: 60_000 });
 }

@@ -10,7 +10,7 @@ import { streamOf } from "./bucket-config.ts";
 import { openNatsStateStore } from "./nats-state-store.ts";
 
 const never = new AbortController().signal;
-const soon = { timeout: 40_000, interval: 100 };
+const soon = { timeout: 60_000, interval: 100 };
 
 let servers: readonly NatsServer[];
 beforeAll(async () => {
