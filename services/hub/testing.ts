@@ -89,13 +89,17 @@ export async function startHub(settings: z.input<typeof hubConfigSchema>): Promi
   };
 }
 
-export const CALL = { timeoutMs: 15_000 };
+export const CALL = { timeoutMs: 60_000 };
 
 export type RegistrationClient = ServiceClient<typeof RegistrationService> & Disposable;
 
 /** As an agent finds the hub: the CA by its pin, then a connection that verifies with it. */
 export async function openRegistration({ hubAddress: address, caSpkiSha256 }: JoinToken): Promise<RegistrationClient> {
-  const caPem = await fetchPinnedChain({ address, spkiSha256: caSpkiSha256, signal: AbortSignal.timeout(10_000) });
+  const caPem = await fetchPinnedChain({
+    address,
+    spkiSha256: caSpkiSha256,
+    signal: AbortSignal.timeout(CALL.timeoutMs),
+  });
   const channel = openChannel({ address, tls: { caPem } });
   return Object.assign(createClient(RegistrationService, channel), { [Symbol.dispose]: () => channel.close() });
 }
