@@ -25,6 +25,10 @@ test("the commands are these", () => {
     link set
     link remove
     status
+    rotate
+    rotation status
+    rotation history
+    rotation abort
     plan
     get
     diff

@@ -9,6 +9,7 @@ import { linkCommand } from "./commands/link.ts";
 import { applyCommand, diffCommand, getCommand } from "./commands/mesh-file.ts";
 import { operatorCommand } from "./commands/operator.ts";
 import { planCommand } from "./commands/plan.ts";
+import { rotateCommand, rotationCommand } from "./commands/rotation.ts";
 import { statusCommand } from "./commands/status.ts";
 import { tokenCommand } from "./commands/token.ts";
 import { versionCommand } from "./commands/version.ts";
@@ -31,6 +32,8 @@ export function createProgram(session: Session): Command {
     clusterCommand(session),
     linkCommand(session),
     statusCommand(session),
+    rotateCommand(session),
+    rotationCommand(session),
     planCommand(session),
     getCommand(session),
     diffCommand(session),

@@ -32,6 +32,12 @@ export const hubConfigSchema = z.strictObject({
       callBurst: z.number().int().positive().default(500),
     })
     .prefault({}),
+  rotation: z
+    .strictObject({
+      /** A gateway of which nobody has heard anything for so long is not waited for. */
+      absentAfterSeconds: z.number().positive().default(300),
+    })
+    .prefault({}),
   /** How much of the audit log is kept; older entries are removed, and the log says so. */
   audit: z
     .strictObject({

@@ -30,6 +30,7 @@ import { startLeadership } from "./state/leader.ts";
 import { followConnections } from "./status/connections.ts";
 import { declareMeshMetrics } from "./status/declare-metrics.ts";
 import { followReports } from "./status/report-view.ts";
+import { createProgressReader } from "./status/rotation-progress.ts";
 import { createReportTaker } from "./status/take-reports.ts";
 import { openHealth, openTelemetry } from "./telemetry.ts";
 
@@ -93,6 +94,8 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const hubConditions = () => [...foundation.keys.conditions(), ...audit.conditions()];
   const users = createGatewayUsers({ operator, bans, registry: store.registry, clock });
   const reports = followReports({ status: store.status, records: map.records, clock, random, log, signal: running });
+  const absentAfterMs = config.rotation.absentAfterSeconds * 1_000;
+  const rotation = { reports, readProgress: createProgressReader(), absentAfterMs };
   const { system } = connections;
   const gateways = followConnections({ system, account: operator.meshAccount, clock, signal: running });
   const base = { store, map, meshId, signers: { root, online }, clock };
@@ -129,6 +132,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
       return lead({
         ...common,
         nats: connections.state,
+        ...rotation,
         leaseMs: ADMISSION_LEASE_MS,
         record: audit.record,
         trimAudit: audit.trim,
@@ -148,7 +152,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
     service: createFleetService({
       ...common,
       ca,
-      reports,
+      ...rotation,
       gateways,
       unverifiedServers,
       hubConditions,

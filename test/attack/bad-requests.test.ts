@@ -46,6 +46,9 @@ const FLEET: Bases<typeof FleetService> = {
   },
   getLinkPolicy: {},
   setLinkPolicy: { policy: { defaultLinks: 1, links: [link] }, expectedGeneration: 2n ** 64n - 1n, dryRun: false },
+  rotate: {},
+  abortRotation: {},
+  getRotation: {},
   getStatus: {},
   watchStatus: {},
   createOperator: {

@@ -18,6 +18,8 @@ export interface GatewayReport {
   readonly hasKey: boolean;
   /** Its pairs that are not done, by the other gateway. */
   readonly behind: ReadonlyMap<string, PairPhase>;
+  /** More of them, which the report has no room for. */
+  readonly unlisted: number;
 }
 
 export type Step =
@@ -57,9 +59,10 @@ function whenAll(
     const report = reports.get(gateway);
     if (report === undefined || report.generation < epoch.generation || !report.hasKey)
       return [{ gateway, pair: undefined }];
-    return [...report.behind]
+    const behind = [...report.behind]
       .filter(([other, phase]) => live.has(other) && !enough.includes(phase))
       .map(([other, phase]) => ({ gateway, pair: { with: other, phase } }));
+    return behind.length === 0 && report.unlisted > 0 ? [{ gateway, pair: undefined }] : behind;
   });
   return laggards.length > 0 ? { kind: "wait", for: laggards } : write(next(epoch));
 }

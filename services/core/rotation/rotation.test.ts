@@ -103,6 +103,7 @@ describe("the leader", () => {
     generation,
     hasKey: true,
     behind: new Map(Object.entries(behind)),
+    unlisted: 0,
   });
   const all = (generation: bigint, behind?: Readonly<Record<string, PairPhase>>) =>
     new Map([...live].map((gateway) => [gateway, report(generation, behind)]));
@@ -133,6 +134,12 @@ describe("the leader", () => {
 
   test("waits for a gateway that has no key yet", () => {
     const reports = new Map([...all(10n), ["us.0", { ...report(10n), hasKey: false }]]);
+    const step = decideStep({ epoch: OPEN, live, reports, request: undefined });
+    expect(step).toEqual({ kind: "wait", for: [{ gateway: "us.0", pair: undefined }] });
+  });
+
+  test("waits for pairs that a report has no room to name", () => {
+    const reports = new Map([...all(10n), ["us.0", { ...report(10n), unlisted: 3 }]]);
     const step = decideStep({ epoch: OPEN, live, reports, request: undefined });
     expect(step).toEqual({ kind: "wait", for: [{ gateway: "us.0", pair: undefined }] });
   });

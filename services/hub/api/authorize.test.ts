@@ -68,6 +68,9 @@ test("who may call what", async () => {
     WatchAcknowledgements: viewer, operator, admin
     GetLinkPolicy: viewer, operator, admin
     SetLinkPolicy: operator, admin
+    Rotate: operator, admin
+    AbortRotation: operator, admin
+    GetRotation: viewer, operator, admin
     GetStatus: viewer, operator, admin
     WatchStatus: viewer, operator, admin
     CreateOperator: admin

@@ -8,11 +8,14 @@ import type { TokenFrame } from "../registration/tokens.ts";
 import type { Connections } from "../status/connections.ts";
 import type { HubCondition } from "../status/hub-condition.ts";
 import type { ReportView } from "../status/report-view.ts";
+import type { ReadProgress } from "../status/rotation-progress.ts";
 import { auditHandlers } from "./audit.ts";
 import { clusterHandlers } from "./clusters.ts";
 import { exportHandlers } from "./export.ts";
+import { inviteHandlers } from "./invites.ts";
 import { linkPolicyHandlers } from "./link-policy.ts";
 import { operatorHandlers } from "./operators.ts";
+import { rotationHandlers } from "./rotation.ts";
 import { statusHandlers } from "./status.ts";
 import { tokenHandlers } from "./tokens.ts";
 
@@ -21,6 +24,9 @@ export interface FleetOptions extends EndOptions {
   readonly reports: ReportView;
   /** Whose connections to NATS have ended. */
   readonly gateways: Pick<Connections, "goneAtMs" | "changes">;
+  readonly readProgress: ReadProgress;
+  /** A gateway of which nobody has heard anything for so long is not waited for by a rotation. */
+  readonly absentAfterMs: number;
   /** What every join token says of this hub. */
   readonly frame: TokenFrame;
   /** Of which nobody knows whether they keep what they acknowledge. */
@@ -40,7 +46,9 @@ export function createFleetService(options: FleetOptions): BoundService {
     ...tokenHandlers(options),
     ...clusterHandlers(options),
     ...linkPolicyHandlers(options),
+    ...rotationHandlers(options),
     ...statusHandlers(options),
+    ...inviteHandlers(options),
     ...operatorHandlers(options),
     ...exportHandlers(options),
     ...auditHandlers(options),

@@ -9,6 +9,8 @@ import { createGateway, startTestHub, type TestHub } from "../registration/testi
 import { listTokens } from "../registration/tokens.ts";
 import { createFakeStateStore } from "../state/fake-state-store.ts";
 import { crypto, root } from "../state/testing.ts";
+import { NOTHING_HEARD } from "../status/gateway-report.ts";
+import { createProgressReader } from "../status/rotation-progress.ts";
 import { dueAdmissions, lead } from "./lead.ts";
 
 const HOUR_MS = 3_600_000;
@@ -47,6 +49,11 @@ afterEach(async () => {
 });
 
 const unheard = { record: () => {}, trimAudit: async () => {} };
+const nobody = {
+  reports: { get: () => NOTHING_HEARD, sinceMs: 0 },
+  readProgress: createProgressReader(),
+  absentAfterMs: HOUR_MS,
+};
 
 function startLeading(clock: FakeClock) {
   const heads: Uint8Array[] = [];
@@ -58,6 +65,7 @@ function startLeading(clock: FakeClock) {
     log: createRecordingLog(),
     random: () => 0.5,
     ...unheard,
+    ...nobody,
   };
   const done = lead({ ...options, nats: nats as never, signal: stop.signal });
   return { heads, done };
@@ -70,7 +78,7 @@ test("the leader extends leases, sweeps tokens and publishes heads, until it no 
   const clock = new FakeClock(Date.now());
   const { heads, done } = startLeading(clock);
 
-  await clock.asleep(2);
+  await clock.asleep(4);
   expect(hub.map.records.admissions.get("eu")).toEqual(before);
   expect(await listTokens(hub.options.store.registry)).toHaveLength(2);
 

@@ -1,4 +1,4 @@
-/** @module Stop 3: what one hub does for all, on its own: heads, sweeps, and admissions that must not run out. */
+/** @module Stop 3: what one hub does for all, on its own: heads, sweeps, rotations, admissions that must not run out. */
 import { timestampFromMs, timestampMs } from "@bufbuild/protobuf/wkt";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { clusterKey } from "@spanwire/core/records/key";
@@ -7,19 +7,17 @@ import { type Admission, AdmissionSchema } from "@spanwire/proto/record";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { startLoop } from "@spanwire/runtime/loop/loop";
-import type { RecordEntry } from "../audit/recorder.ts";
 import { stateJson } from "../audit/state-json.ts";
 import { publishHeads } from "../distribution/publish-heads.ts";
-import type { AdmissionWriter, WriterOptions } from "../registration/admission-writer.ts";
+import type { AdmissionWriter } from "../registration/admission-writer.ts";
 import { sweepTokens } from "../registration/tokens.ts";
+import { createRotator, type RotateOptions } from "./rotate.ts";
 
-export interface LeadOptions extends WriterOptions {
+export interface LeadOptions extends RotateOptions {
   readonly writer: AdmissionWriter;
   /** As the state user. */
   readonly nats: NatsConnection;
   readonly leaseMs: number;
-  /** For the audit log. */
-  readonly record: RecordEntry;
   /** Keeps the audit log within its limits. */
   readonly trimAudit: (signal: AbortSignal) => Promise<unknown>;
   readonly log: Logger;
@@ -52,6 +50,13 @@ export async function lead(options: LeadOptions): Promise<void> {
     },
     onFailure: (err, _failure, retryInMs) => log.warn({ err, retryInMs }, "trimming the audit log failed"),
   });
+  const rotating = startLoop({
+    clock,
+    random,
+    signal,
+    step: createRotator(options),
+    onFailure: (err, _failure, retryInMs) => log.warn({ err, retryInMs }, "driving the rotation failed"),
+  });
   const heads = publishHeads({
     nats,
     map,
@@ -62,7 +67,7 @@ export async function lead(options: LeadOptions): Promise<void> {
     isLeader: () => true,
     signal,
   });
-  await Promise.all([sweeping.done, trimming.done, heads]);
+  await Promise.all([sweeping.done, trimming.done, rotating.done, heads]);
 }
 
 async function sweep(options: LeadOptions, signal: AbortSignal): Promise<number> {

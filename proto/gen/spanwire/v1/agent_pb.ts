@@ -4,20 +4,20 @@
 
 // What agents and the hub say over NATS besides records.
 
-import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Dataplane } from "./record_pb.ts";
 import { file_spanwire_v1_record } from "./record_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file spanwire/v1/agent.proto.
  */
 export const file_spanwire_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChdzcGFud2lyZS92MS9hZ2VudC5wcm90bxILc3BhbndpcmUudjEiNAoPU25hcHNob3RSZXF1ZXN0Eg8KB2xpbmVhZ2UYASABKAQSEAoIc2VxdWVuY2UYAiABKAQijQEKDVNuYXBzaG90Q2h1bmsSDwoHbGluZWFnZRgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBINCgVpbmRleBgDIAEoDRINCgVjb3VudBgEIAEoDRIrCgdlbnRyaWVzGAUgAygLMhouc3BhbndpcmUudjEuU25hcHNob3RFbnRyeRIOCgZkaWdlc3QYBiABKAwiLAoNU25hcHNob3RFbnRyeRILCgNrZXkYASABKAkSDgoGcmVjb3JkGAIgASgMImcKClN0b3JlUmVwbHkSJQoGc3RvcmVkGAEgASgLMhMuc3BhbndpcmUudjEuU3RvcmVkSAASJwoHcmVmdXNlZBgCIAEoCzIULnNwYW53aXJlLnYxLlJlZnVzZWRIAEIJCgdvdXRjb21lIlQKBlN0b3JlZBIPCgdsaW5lYWdlGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEhMKC2luY2FybmF0aW9uGAMgASgEEhIKCmdlbmVyYXRpb24YBCABKAQiZgoHUmVmdXNlZBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIRCglyZXRyeWFibGUYAyABKAgSEwoLaW5jYXJuYXRpb24YBCABKAQSEgoKZ2VuZXJhdGlvbhgFIAEoBCKCAwoNR2F0ZXdheVN0YXR1cxIeCg1hZ2VudF92ZXJzaW9uGAEgASgJQge6SARyAhhAEikKCWRhdGFwbGFuZRgCIAEoDjIWLnNwYW53aXJlLnYxLkRhdGFwbGFuZRIYCgZrZXJuZWwYAyABKAlCCLpIBXIDGIABEg8KB2xpbmVhZ2UYBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSKwoHc2VudF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoFbGlua3MYByADKAsyFy5zcGFud2lyZS52MS5MaW5rSGVhbHRoQgm6SAaSAQMQgCASNQoKY29uZGl0aW9ucxgIIAMoCzIWLnNwYW53aXJlLnYxLkNvbmRpdGlvbkIJukgGkgEDEIACEhUKDWtlcm5lbF93cml0ZXMYCSABKAQSEgoKcmVjb25jaWxlcxgKIAEoBBInCgZ0b3RhbHMYCyABKAsyFy5zcGFud2lyZS52MS5MaW5rVG90YWxzIlwKCkxpbmtUb3RhbHMSDQoFbGlua3MYASABKA0SEwoLZXN0YWJsaXNoZWQYAiABKA0SFgoOcmVjZWl2ZWRfYnl0ZXMYAyABKAQSEgoKc2VudF9ieXRlcxgEIAEoBCLfAQoKTGlua0hlYWx0aBIbCgpjbHVzdGVyX2lkGAEgASgJQge6SARyAhg/Eg8KB29yZGluYWwYAiABKA0SFwoGZGV2aWNlGAMgASgJQge6SARyAhgPEhoKCGVuZHBvaW50GAQgASgJQgi6SAVyAxiYAhIyCg5sYXN0X2hhbmRzaGFrZRgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASFgoOcmVjZWl2ZWRfYnl0ZXMYBiABKAQSEgoKc2VudF9ieXRlcxgHIAEoBBIOCgZyb2FtZWQYCCABKAgiWAoJQ29uZGl0aW9uEhUKBHR5cGUYASABKAlCB7pIBHICGEASGQoHc3ViamVjdBgCIAEoCUIIukgFcgMYgAISGQoHbWVzc2FnZRgDIAEoCUIIukgFcgMYgAhiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_spanwire_v1_record]);
+  fileDesc("ChdzcGFud2lyZS92MS9hZ2VudC5wcm90bxILc3BhbndpcmUudjEiNAoPU25hcHNob3RSZXF1ZXN0Eg8KB2xpbmVhZ2UYASABKAQSEAoIc2VxdWVuY2UYAiABKAQijQEKDVNuYXBzaG90Q2h1bmsSDwoHbGluZWFnZRgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBINCgVpbmRleBgDIAEoDRINCgVjb3VudBgEIAEoDRIrCgdlbnRyaWVzGAUgAygLMhouc3BhbndpcmUudjEuU25hcHNob3RFbnRyeRIOCgZkaWdlc3QYBiABKAwiLAoNU25hcHNob3RFbnRyeRILCgNrZXkYASABKAkSDgoGcmVjb3JkGAIgASgMImcKClN0b3JlUmVwbHkSJQoGc3RvcmVkGAEgASgLMhMuc3BhbndpcmUudjEuU3RvcmVkSAASJwoHcmVmdXNlZBgCIAEoCzIULnNwYW53aXJlLnYxLlJlZnVzZWRIAEIJCgdvdXRjb21lIlQKBlN0b3JlZBIPCgdsaW5lYWdlGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEhMKC2luY2FybmF0aW9uGAMgASgEEhIKCmdlbmVyYXRpb24YBCABKAQiZgoHUmVmdXNlZBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIRCglyZXRyeWFibGUYAyABKAgSEwoLaW5jYXJuYXRpb24YBCABKAQSEgoKZ2VuZXJhdGlvbhgFIAEoBCKzAwoNR2F0ZXdheVN0YXR1cxIeCg1hZ2VudF92ZXJzaW9uGAEgASgJQge6SARyAhhAEikKCWRhdGFwbGFuZRgCIAEoDjIWLnNwYW53aXJlLnYxLkRhdGFwbGFuZRIYCgZrZXJuZWwYAyABKAlCCLpIBXIDGIABEg8KB2xpbmVhZ2UYBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSKwoHc2VudF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoFbGlua3MYByADKAsyFy5zcGFud2lyZS52MS5MaW5rSGVhbHRoQgm6SAaSAQMQgCASNQoKY29uZGl0aW9ucxgIIAMoCzIWLnNwYW53aXJlLnYxLkNvbmRpdGlvbkIJukgGkgEDEIACEhUKDWtlcm5lbF93cml0ZXMYCSABKAQSEgoKcmVjb25jaWxlcxgKIAEoBBInCgZ0b3RhbHMYCyABKAsyFy5zcGFud2lyZS52MS5MaW5rVG90YWxzEi8KCHJvdGF0aW9uGAwgASgLMh0uc3BhbndpcmUudjEuUm90YXRpb25Qcm9ncmVzcyKeAQoQUm90YXRpb25Qcm9ncmVzcxISCgpnZW5lcmF0aW9uGAEgASgEEjEKBnBoYXNlcxgCIAMoCzIXLnNwYW53aXJlLnYxLlBoYXNlQ291bnRCCLpIBZIBAhAQEjEKBmJlaGluZBgDIAMoCzIXLnNwYW53aXJlLnYxLlBhaXJCZWhpbmRCCLpIBZIBAhBAEhAKCHVubGlzdGVkGAQgASgNIkIKClBoYXNlQ291bnQSJQoFcGhhc2UYASABKA4yFi5zcGFud2lyZS52MS5QYWlyUGhhc2USDQoFcGFpcnMYAiABKA0icAoKUGFpckJlaGluZBIbCgpjbHVzdGVyX2lkGAEgASgJQge6SARyAhg/Eg8KB29yZGluYWwYAiABKA0SJQoFcGhhc2UYAyABKA4yFi5zcGFud2lyZS52MS5QYWlyUGhhc2USDQoFYWxpdmUYBCABKAgiXAoKTGlua1RvdGFscxINCgVsaW5rcxgBIAEoDRITCgtlc3RhYmxpc2hlZBgCIAEoDRIWCg5yZWNlaXZlZF9ieXRlcxgDIAEoBBISCgpzZW50X2J5dGVzGAQgASgEIt8BCgpMaW5rSGVhbHRoEhsKCmNsdXN0ZXJfaWQYASABKAlCB7pIBHICGD8SDwoHb3JkaW5hbBgCIAEoDRIXCgZkZXZpY2UYAyABKAlCB7pIBHICGA8SGgoIZW5kcG9pbnQYBCABKAlCCLpIBXIDGJgCEjIKDmxhc3RfaGFuZHNoYWtlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5yZWNlaXZlZF9ieXRlcxgGIAEoBBISCgpzZW50X2J5dGVzGAcgASgEEg4KBnJvYW1lZBgIIAEoCCJYCglDb25kaXRpb24SFQoEdHlwZRgBIAEoCUIHukgEcgIYQBIZCgdzdWJqZWN0GAIgASgJQgi6SAVyAxiAAhIZCgdtZXNzYWdlGAMgASgJQgi6SAVyAxiACCqzAQoJUGFpclBoYXNlEhoKFlBBSVJfUEhBU0VfVU5TUEVDSUZJRUQQABIWChJQQUlSX1BIQVNFX1dBSVRJTkcQARIXChNQQUlSX1BIQVNFX0JVSUxESU5HEAISFAoQUEFJUl9QSEFTRV9SRUFEWRADEhYKElBBSVJfUEhBU0VfRkxJUFBFRBAEEhYKElBBSVJfUEhBU0VfRFJBSU5FRBAFEhMKD1BBSVJfUEhBU0VfRE9ORRAGYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_spanwire_v1_record]);
 
 /**
  * sw.v1.up.<cluster>.<gateway>.snapshot; answered by SnapshotChunks to the reply subject.
@@ -281,6 +281,13 @@ export type GatewayStatus = Message<"spanwire.v1.GatewayStatus"> & {
    * @generated from field: spanwire.v1.LinkTotals totals = 11;
    */
   totals?: LinkTotals | undefined;
+
+  /**
+   * Absent from agents that cannot rotate.
+   *
+   * @generated from field: spanwire.v1.RotationProgress rotation = 12;
+   */
+  rotation?: RotationProgress | undefined;
 };
 
 /**
@@ -289,6 +296,108 @@ export type GatewayStatus = Message<"spanwire.v1.GatewayStatus"> & {
  */
 export const GatewayStatusSchema: GenMessage<GatewayStatus> = /*@__PURE__*/
   messageDesc(file_spanwire_v1_agent, 6);
+
+/**
+ * How far a gateway is with the rotation that the epoch record asks for.
+ *
+ * @generated from message spanwire.v1.RotationProgress
+ */
+export type RotationProgress = Message<"spanwire.v1.RotationProgress"> & {
+  /**
+   * Of the epoch record that it obeys.
+   *
+   * @generated from field: uint64 generation = 1;
+   */
+  generation: bigint;
+
+  /**
+   * Its pairs by phase; none of them where nothing rotates.
+   *
+   * @generated from field: repeated spanwire.v1.PhaseCount phases = 2;
+   */
+  phases: PhaseCount[];
+
+  /**
+   * The first of those that are behind, those that are alive first.
+   *
+   * @generated from field: repeated spanwire.v1.PairBehind behind = 3;
+   */
+  behind: PairBehind[];
+
+  /**
+   * Those that are behind and not listed.
+   *
+   * @generated from field: uint32 unlisted = 4;
+   */
+  unlisted: number;
+};
+
+/**
+ * Describes the message spanwire.v1.RotationProgress.
+ * Use `create(RotationProgressSchema)` to create a new message.
+ */
+export const RotationProgressSchema: GenMessage<RotationProgress> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_agent, 7);
+
+/**
+ * @generated from message spanwire.v1.PhaseCount
+ */
+export type PhaseCount = Message<"spanwire.v1.PhaseCount"> & {
+  /**
+   * @generated from field: spanwire.v1.PairPhase phase = 1;
+   */
+  phase: PairPhase;
+
+  /**
+   * @generated from field: uint32 pairs = 2;
+   */
+  pairs: number;
+};
+
+/**
+ * Describes the message spanwire.v1.PhaseCount.
+ * Use `create(PhaseCountSchema)` to create a new message.
+ */
+export const PhaseCountSchema: GenMessage<PhaseCount> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_agent, 8);
+
+/**
+ * A pair that keeps the rotation from its next step.
+ *
+ * @generated from message spanwire.v1.PairBehind
+ */
+export type PairBehind = Message<"spanwire.v1.PairBehind"> & {
+  /**
+   * The other gateway.
+   *
+   * @generated from field: string cluster_id = 1;
+   */
+  clusterId: string;
+
+  /**
+   * @generated from field: uint32 ordinal = 2;
+   */
+  ordinal: number;
+
+  /**
+   * @generated from field: spanwire.v1.PairPhase phase = 3;
+   */
+  phase: PairPhase;
+
+  /**
+   * Whether anything was heard from it inside the tunnels of late.
+   *
+   * @generated from field: bool alive = 4;
+   */
+  alive: boolean;
+};
+
+/**
+ * Describes the message spanwire.v1.PairBehind.
+ * Use `create(PairBehindSchema)` to create a new message.
+ */
+export const PairBehindSchema: GenMessage<PairBehind> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_agent, 9);
 
 /**
  * All links of a gateway together, so that a healthy mesh is told in a few bytes.
@@ -324,7 +433,7 @@ export type LinkTotals = Message<"spanwire.v1.LinkTotals"> & {
  * Use `create(LinkTotalsSchema)` to create a new message.
  */
 export const LinkTotalsSchema: GenMessage<LinkTotals> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_agent, 7);
+  messageDesc(file_spanwire_v1_agent, 10);
 
 /**
  * The tunnel to one remote gateway.
@@ -382,7 +491,7 @@ export type LinkHealth = Message<"spanwire.v1.LinkHealth"> & {
  * Use `create(LinkHealthSchema)` to create a new message.
  */
 export const LinkHealthSchema: GenMessage<LinkHealth> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_agent, 8);
+  messageDesc(file_spanwire_v1_agent, 11);
 
 /**
  * Something an operator should know: type in CamelCase ("NoPath", "PrefixShadowsLocal"), message in a sentence.
@@ -411,5 +520,72 @@ export type Condition = Message<"spanwire.v1.Condition"> & {
  * Use `create(ConditionSchema)` to create a new message.
  */
 export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_agent, 9);
+  messageDesc(file_spanwire_v1_agent, 12);
+
+/**
+ * Each later one comes after all before it.
+ *
+ * @generated from enum spanwire.v1.PairPhase
+ */
+export const PairPhase = {
+  /**
+   * @generated from enum value: PAIR_PHASE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * There is no peer for the new epoch yet.
+   *
+   * @generated from enum value: PAIR_PHASE_WAITING = 1;
+   */
+  WAITING: 1,
+
+  /**
+   * There is one, and no probe has passed both ways.
+   *
+   * @generated from enum value: PAIR_PHASE_BUILDING = 2;
+   */
+  BUILDING: 2,
+
+  /**
+   * Probes pass, and we do not send on it yet.
+   *
+   * @generated from enum value: PAIR_PHASE_READY = 3;
+   */
+  READY: 3,
+
+  /**
+   * We send on it.
+   *
+   * @generated from enum value: PAIR_PHASE_FLIPPED = 4;
+   */
+  FLIPPED: 4,
+
+  /**
+   * So does the other, and nothing comes by the old plane.
+   *
+   * @generated from enum value: PAIR_PHASE_DRAINED = 5;
+   */
+  DRAINED: 5,
+
+  /**
+   * Only the new peer is left.
+   *
+   * @generated from enum value: PAIR_PHASE_DONE = 6;
+   */
+  DONE: 6,
+} as const;
+
+/**
+ * Each later one comes after all before it.
+ *
+ * @generated from enum spanwire.v1.PairPhase
+ */
+export type PairPhase = (typeof PairPhase)[keyof typeof PairPhase] | UnknownEnum;
+
+/**
+ * Describes the enum spanwire.v1.PairPhase.
+ */
+export const PairPhaseSchema: GenEnum<PairPhase> = /*@__PURE__*/
+  enumDesc(file_spanwire_v1_agent, 0);
 

@@ -9,7 +9,7 @@ import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_duration, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Condition, GatewayStatus, SnapshotChunk } from "./agent_pb.ts";
+import type { Condition, GatewayStatus, PairPhase, PhaseCount, SnapshotChunk } from "./agent_pb.ts";
 import { file_spanwire_v1_agent } from "./agent_pb.ts";
 import type { ClusterKind, Epoch, LinkPolicy, Statement } from "./record_pb.ts";
 import { file_spanwire_v1_record } from "./record_pb.ts";
@@ -19,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file spanwire/v1/fleet.proto.
  */
 export const file_spanwire_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChdzcGFud2lyZS92MS9mbGVldC5wcm90bxILc3BhbndpcmUudjEiEwoRR2V0VmVyc2lvblJlcXVlc3QiXAoSR2V0VmVyc2lvblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSFAoMbmF0c192ZXJzaW9uGAIgASgJEg8KB21lc2hfaWQYAyABKAkSDgoGbGVhZGVyGAQgASgIIroBChJDcmVhdGVUb2tlblJlcXVlc3QSQQoKY2x1c3Rlcl9pZBgBIAEoCUItukgqcigYPzIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkKgASHQoHb3JkaW5hbBgDIAEoDUIHukgEKgIYD0gAiAEBQgoKCF9vcmRpbmFsIk8KE0NyZWF0ZVRva2VuUmVzcG9uc2USEgoFdG9rZW4YASABKAlCA4ABARIkCgRpbmZvGAIgASgLMhYuc3BhbndpcmUudjEuVG9rZW5JbmZvItUBCglUb2tlbkluZm8SCgoCaWQYASABKAkSEgoKY2x1c3Rlcl9pZBgCIAEoCRIUCgdvcmRpbmFsGAMgASgNSACIAQESJgoFc3RhdGUYBCABKA4yFy5zcGFud2lyZS52MS5Ub2tlblN0YXRlEi4KCmNyZWF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgoKCF9vcmRpbmFsIhMKEUxpc3RUb2tlbnNSZXF1ZXN0IjwKEkxpc3RUb2tlbnNSZXNwb25zZRImCgZ0b2tlbnMYASADKAsyFi5zcGFud2lyZS52MS5Ub2tlbkluZm8iNwoSUmV2b2tlVG9rZW5SZXF1ZXN0EiEKAmlkGAEgASgJQhW6SBJyEDIOXlthLXowLTldezE2fSQiOwoTUmV2b2tlVG9rZW5SZXNwb25zZRIkCgRpbmZvGAEgASgLMhYuc3BhbndpcmUudjEuVG9rZW5JbmZvIq0CCgdDbHVzdGVyEgoKAmlkGAEgASgJEiYKBGtpbmQYAiABKA4yGC5zcGFud2lyZS52MS5DbHVzdGVyS2luZBIQCghwcmVmaXhlcxgDIAMoCRIUCgxvdmVybGF5X2lwdjQYBCABKAkSFAoMb3ZlcmxheV9pcHY2GAUgASgJEjAKBmxhYmVscxgGIAMoCzIgLnNwYW53aXJlLnYxLkNsdXN0ZXIuTGFiZWxzRW50cnkSJgoIZ2F0ZXdheXMYByADKAsyFC5zcGFud2lyZS52MS5HYXRld2F5EhMKC2luY2FybmF0aW9uGAggASgEEhIKCmdlbmVyYXRpb24YCSABKAQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLlAQoHR2F0ZXdheRIPCgdvcmRpbmFsGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgEEhQKDGlkZW50aXR5X2tleRgDIAEoDBIpCglzdGF0ZW1lbnQYBCABKAsyFi5zcGFud2lyZS52MS5TdGF0ZW1lbnQSKgoGc3RhdHVzGAUgASgLMhouc3BhbndpcmUudjEuR2F0ZXdheVN0YXR1cxItCglsYXN0X3NlZW4YBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGFwcGxpZWRfc2VxdWVuY2UYByABKAQiFQoTTGlzdENsdXN0ZXJzUmVxdWVzdCI+ChRMaXN0Q2x1c3RlcnNSZXNwb25zZRImCghjbHVzdGVycxgBIAMoCzIULnNwYW53aXJlLnYxLkNsdXN0ZXIiTgoRR2V0Q2x1c3RlclJlcXVlc3QSOQoCaWQYASABKAlCLbpIKnIoGD8yJF5bYS16MC05XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCI7ChJHZXRDbHVzdGVyUmVzcG9uc2USJQoHY2x1c3RlchgBIAEoCzIULnNwYW53aXJlLnYxLkNsdXN0ZXIirQMKFFVwZGF0ZUNsdXN0ZXJSZXF1ZXN0EjkKAmlkGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSJAoIcHJlZml4ZXMYAiADKAlCErpID5IBDBCAAhgBIgVyA+gBARK5AQoGbGFiZWxzGAMgAygLMi0uc3BhbndpcmUudjEuVXBkYXRlQ2x1c3RlclJlcXVlc3QuTGFiZWxzRW50cnlCerpId5oBdBAQIjZyNBg/MjBeW2EtejAtOUEtWl0oW2EtekEtWjAtOV8uLy1dezAsNjF9W2EtekEtWjAtOV0pPyQqOHI2GD8yMl4oW2EtekEtWjAtOV0oW2EtekEtWjAtOV8uLV17MCw2MX1bYS16QS1aMC05XSk/KT8kEiAKE2V4cGVjdGVkX2dlbmVyYXRpb24YBCABKARIAIgBARIPCgdkcnlfcnVuGAUgASgIGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCFgoUX2V4cGVjdGVkX2dlbmVyYXRpb24iPgoVVXBkYXRlQ2x1c3RlclJlc3BvbnNlEiUKB2NsdXN0ZXIYASABKAsyFC5zcGFud2lyZS52MS5DbHVzdGVyImsKFFJldm9rZUNsdXN0ZXJSZXF1ZXN0EjkKAmlkGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGAoGcmVhc29uGAIgASgJQgi6SAVyAxiAAiI6ChVSZXZva2VDbHVzdGVyUmVzcG9uc2USIQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZCKEAQoFRW5kZWQSLwoDa2V5GAEgASgJQiK6SB9yHRiAAjIYXlthLXpdKyhbLl1bYS16MC05LV0rKSokEhMKC2luY2FybmF0aW9uGAIgASgEEhIKCmdlbmVyYXRpb24YAyABKAQSDwoHbGluZWFnZRgEIAEoBBIQCghzZXF1ZW5jZRgFIAEoBCKNAQoUUmV2b2tlR2F0ZXdheVJlcXVlc3QSQQoKY2x1c3Rlcl9pZBgBIAEoCUItukgqcigYPzIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhgKB29yZGluYWwYAiABKA1CB7pIBCoCGA8SGAoGcmVhc29uGAMgASgJQgi6SAVyAxiAAiI6ChVSZXZva2VHYXRld2F5UmVzcG9uc2USIQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZCJRChREZWxldGVDbHVzdGVyUmVxdWVzdBI5CgJpZBgBIAEoCUItukgqcigYPzIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kIjoKFURlbGV0ZUNsdXN0ZXJSZXNwb25zZRIhCgVlbmRlZBgBIAMoCzISLnNwYW53aXJlLnYxLkVuZGVkIk0KHFdhdGNoQWNrbm93bGVkZ2VtZW50c1JlcXVlc3QSLQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZEIKukgHkgEECAEQQCJoCh1XYXRjaEFja25vd2xlZGdlbWVudHNSZXNwb25zZRI1CghnYXRld2F5cxgBIAMoCzIjLnNwYW53aXJlLnYxLkdhdGV3YXlBY2tub3dsZWRnZW1lbnQSEAoIY29tcGxldGUYAiABKAgiowEKFkdhdGV3YXlBY2tub3dsZWRnZW1lbnQSEgoKY2x1c3Rlcl9pZBgBIAEoCRIPCgdvcmRpbmFsGAIgASgNEi0KCWFic2VudF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoRdW5yZWFjaGFibGVfc2luY2UYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhYKFEdldExpbmtQb2xpY3lSZXF1ZXN0IlQKFUdldExpbmtQb2xpY3lSZXNwb25zZRInCgZwb2xpY3kYASABKAsyFy5zcGFud2lyZS52MS5MaW5rUG9saWN5EhIKCmdlbmVyYXRpb24YAiABKAQikgEKFFNldExpbmtQb2xpY3lSZXF1ZXN0Ei8KBnBvbGljeRgBIAEoCzIXLnNwYW53aXJlLnYxLkxpbmtQb2xpY3lCBrpIA8gBARIgChNleHBlY3RlZF9nZW5lcmF0aW9uGAIgASgESACIAQESDwoHZHJ5X3J1bhgDIAEoCEIWChRfZXhwZWN0ZWRfZ2VuZXJhdGlvbiJVChVTZXRMaW5rUG9saWN5UmVzcG9uc2USEgoKZ2VuZXJhdGlvbhgBIAEoBBIoCgdjaGFuZ2VzGAIgAygLMhcuc3BhbndpcmUudjEuUGFpckNoYW5nZSJICgpQYWlyQ2hhbmdlEgwKBGxlZnQYASABKAkSDQoFcmlnaHQYAiABKAkSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIhIKEEdldFN0YXR1c1JlcXVlc3QiPAoRR2V0U3RhdHVzUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcuc3BhbndpcmUudjEuTWVzaFN0YXR1cyIUChJXYXRjaFN0YXR1c1JlcXVlc3QiPgoTV2F0Y2hTdGF0dXNSZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy5zcGFud2lyZS52MS5NZXNoU3RhdHVzIuUBCgpNZXNoU3RhdHVzEg8KB21lc2hfaWQYASABKAkSDwoHbGluZWFnZRgCIAEoBBIQCghzZXF1ZW5jZRgDIAEoBBIsCghodWJfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoIY2x1c3RlcnMYBSADKAsyFC5zcGFud2lyZS52MS5DbHVzdGVyEiEKBWVwb2NoGAYgASgLMhIuc3BhbndpcmUudjEuRXBvY2gSKgoKY29uZGl0aW9ucxgHIAMoCzIWLnNwYW53aXJlLnYxLkNvbmRpdGlvbiKLAgoVQ3JlYXRlT3BlcmF0b3JSZXF1ZXN0EjsKBG5hbWUYASABKAlCLbpIKnIoGD8yJF5bYS16MC05XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgRyb2xlGAIgASgOMhkuc3BhbndpcmUudjEuT3BlcmF0b3JSb2xlQgq6SAeCAQQQASAAEh4KCnB1YmxpY19rZXkYAyABKAxCCrpIB3oFEEAYgAISJwoTY2VydGlmaWNhdGVfcmVxdWVzdBgEIAEoDEIKukgHegUQQBiACBI3CgN0dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIDnhA8qACJhChZDcmVhdGVPcGVyYXRvclJlc3BvbnNlEhcKD2NlcnRpZmljYXRlX3BlbRgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJZChBSZWFkQXVkaXRSZXF1ZXN0Eg0KBWFmdGVyGAIgASgEEh0KBGxhc3QYAyABKA1CCrpIByoFGJBOIABIAIgBARIOCgZmb2xsb3cYBCABKAhCBwoFX2xhc3QiIgoRUmVhZEF1ZGl0UmVzcG9uc2USDQoFYmxvY2sYASABKAwiDwoNR2V0TWFwUmVxdWVzdCI7Cg5HZXRNYXBSZXNwb25zZRIpCgVjaHVuaxgBIAEoCzIaLnNwYW53aXJlLnYxLlNuYXBzaG90Q2h1bmsiFAoSRXhwb3J0U3RhdGVSZXF1ZXN0IkEKE0V4cG9ydFN0YXRlUmVzcG9uc2USDgoGYnVja2V0GAEgASgJEgsKA2tleRgCIAEoCRINCgV2YWx1ZRgDIAEoDCqMAQoKVG9rZW5TdGF0ZRIbChdUT0tFTl9TVEFURV9VTlNQRUNJRklFRBAAEhYKElRPS0VOX1NUQVRFX1VOVVNFRBABEhcKE1RPS0VOX1NUQVRFX0NMQUlNRUQQAhIXChNUT0tFTl9TVEFURV9SRVZPS0VEEAMSFwoTVE9LRU5fU1RBVEVfRVhQSVJFRBAEKnwKDE9wZXJhdG9yUm9sZRIdChlPUEVSQVRPUl9ST0xFX1VOU1BFQ0lGSUVEEAASGAoUT1BFUkFUT1JfUk9MRV9WSUVXRVIQARIaChZPUEVSQVRPUl9ST0xFX09QRVJBVE9SEAISFwoTT1BFUkFUT1JfUk9MRV9BRE1JThADMtgMCgxGbGVldFNlcnZpY2USTQoKR2V0VmVyc2lvbhIeLnNwYW53aXJlLnYxLkdldFZlcnNpb25SZXF1ZXN0Gh8uc3BhbndpcmUudjEuR2V0VmVyc2lvblJlc3BvbnNlElAKC0NyZWF0ZVRva2VuEh8uc3BhbndpcmUudjEuQ3JlYXRlVG9rZW5SZXF1ZXN0GiAuc3BhbndpcmUudjEuQ3JlYXRlVG9rZW5SZXNwb25zZRJNCgpMaXN0VG9rZW5zEh4uc3BhbndpcmUudjEuTGlzdFRva2Vuc1JlcXVlc3QaHy5zcGFud2lyZS52MS5MaXN0VG9rZW5zUmVzcG9uc2USUAoLUmV2b2tlVG9rZW4SHy5zcGFud2lyZS52MS5SZXZva2VUb2tlblJlcXVlc3QaIC5zcGFud2lyZS52MS5SZXZva2VUb2tlblJlc3BvbnNlElMKDExpc3RDbHVzdGVycxIgLnNwYW53aXJlLnYxLkxpc3RDbHVzdGVyc1JlcXVlc3QaIS5zcGFud2lyZS52MS5MaXN0Q2x1c3RlcnNSZXNwb25zZRJNCgpHZXRDbHVzdGVyEh4uc3BhbndpcmUudjEuR2V0Q2x1c3RlclJlcXVlc3QaHy5zcGFud2lyZS52MS5HZXRDbHVzdGVyUmVzcG9uc2USVgoNVXBkYXRlQ2x1c3RlchIhLnNwYW53aXJlLnYxLlVwZGF0ZUNsdXN0ZXJSZXF1ZXN0GiIuc3BhbndpcmUudjEuVXBkYXRlQ2x1c3RlclJlc3BvbnNlElYKDVJldm9rZUNsdXN0ZXISIS5zcGFud2lyZS52MS5SZXZva2VDbHVzdGVyUmVxdWVzdBoiLnNwYW53aXJlLnYxLlJldm9rZUNsdXN0ZXJSZXNwb25zZRJWCg1SZXZva2VHYXRld2F5EiEuc3BhbndpcmUudjEuUmV2b2tlR2F0ZXdheVJlcXVlc3QaIi5zcGFud2lyZS52MS5SZXZva2VHYXRld2F5UmVzcG9uc2USVgoNRGVsZXRlQ2x1c3RlchIhLnNwYW53aXJlLnYxLkRlbGV0ZUNsdXN0ZXJSZXF1ZXN0GiIuc3BhbndpcmUudjEuRGVsZXRlQ2x1c3RlclJlc3BvbnNlEnAKFVdhdGNoQWNrbm93bGVkZ2VtZW50cxIpLnNwYW53aXJlLnYxLldhdGNoQWNrbm93bGVkZ2VtZW50c1JlcXVlc3QaKi5zcGFud2lyZS52MS5XYXRjaEFja25vd2xlZGdlbWVudHNSZXNwb25zZTABElYKDUdldExpbmtQb2xpY3kSIS5zcGFud2lyZS52MS5HZXRMaW5rUG9saWN5UmVxdWVzdBoiLnNwYW53aXJlLnYxLkdldExpbmtQb2xpY3lSZXNwb25zZRJWCg1TZXRMaW5rUG9saWN5EiEuc3BhbndpcmUudjEuU2V0TGlua1BvbGljeVJlcXVlc3QaIi5zcGFud2lyZS52MS5TZXRMaW5rUG9saWN5UmVzcG9uc2USSgoJR2V0U3RhdHVzEh0uc3BhbndpcmUudjEuR2V0U3RhdHVzUmVxdWVzdBoeLnNwYW53aXJlLnYxLkdldFN0YXR1c1Jlc3BvbnNlElIKC1dhdGNoU3RhdHVzEh8uc3BhbndpcmUudjEuV2F0Y2hTdGF0dXNSZXF1ZXN0GiAuc3BhbndpcmUudjEuV2F0Y2hTdGF0dXNSZXNwb25zZTABElkKDkNyZWF0ZU9wZXJhdG9yEiIuc3BhbndpcmUudjEuQ3JlYXRlT3BlcmF0b3JSZXF1ZXN0GiMuc3BhbndpcmUudjEuQ3JlYXRlT3BlcmF0b3JSZXNwb25zZRJMCglSZWFkQXVkaXQSHS5zcGFud2lyZS52MS5SZWFkQXVkaXRSZXF1ZXN0Gh4uc3BhbndpcmUudjEuUmVhZEF1ZGl0UmVzcG9uc2UwARJDCgZHZXRNYXASGi5zcGFud2lyZS52MS5HZXRNYXBSZXF1ZXN0Ghsuc3BhbndpcmUudjEuR2V0TWFwUmVzcG9uc2UwARJSCgtFeHBvcnRTdGF0ZRIfLnNwYW53aXJlLnYxLkV4cG9ydFN0YXRlUmVxdWVzdBogLnNwYW53aXJlLnYxLkV4cG9ydFN0YXRlUmVzcG9uc2UwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_spanwire_v1_agent, file_spanwire_v1_record]);
+  fileDesc("ChdzcGFud2lyZS92MS9mbGVldC5wcm90bxILc3BhbndpcmUudjEiEwoRR2V0VmVyc2lvblJlcXVlc3QiXAoSR2V0VmVyc2lvblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSFAoMbmF0c192ZXJzaW9uGAIgASgJEg8KB21lc2hfaWQYAyABKAkSDgoGbGVhZGVyGAQgASgIIroBChJDcmVhdGVUb2tlblJlcXVlc3QSQQoKY2x1c3Rlcl9pZBgBIAEoCUItukgqcigYPzIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkKgASHQoHb3JkaW5hbBgDIAEoDUIHukgEKgIYD0gAiAEBQgoKCF9vcmRpbmFsIk8KE0NyZWF0ZVRva2VuUmVzcG9uc2USEgoFdG9rZW4YASABKAlCA4ABARIkCgRpbmZvGAIgASgLMhYuc3BhbndpcmUudjEuVG9rZW5JbmZvItUBCglUb2tlbkluZm8SCgoCaWQYASABKAkSEgoKY2x1c3Rlcl9pZBgCIAEoCRIUCgdvcmRpbmFsGAMgASgNSACIAQESJgoFc3RhdGUYBCABKA4yFy5zcGFud2lyZS52MS5Ub2tlblN0YXRlEi4KCmNyZWF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgoKCF9vcmRpbmFsIhMKEUxpc3RUb2tlbnNSZXF1ZXN0IjwKEkxpc3RUb2tlbnNSZXNwb25zZRImCgZ0b2tlbnMYASADKAsyFi5zcGFud2lyZS52MS5Ub2tlbkluZm8iNwoSUmV2b2tlVG9rZW5SZXF1ZXN0EiEKAmlkGAEgASgJQhW6SBJyEDIOXlthLXowLTldezE2fSQiOwoTUmV2b2tlVG9rZW5SZXNwb25zZRIkCgRpbmZvGAEgASgLMhYuc3BhbndpcmUudjEuVG9rZW5JbmZvIq0CCgdDbHVzdGVyEgoKAmlkGAEgASgJEiYKBGtpbmQYAiABKA4yGC5zcGFud2lyZS52MS5DbHVzdGVyS2luZBIQCghwcmVmaXhlcxgDIAMoCRIUCgxvdmVybGF5X2lwdjQYBCABKAkSFAoMb3ZlcmxheV9pcHY2GAUgASgJEjAKBmxhYmVscxgGIAMoCzIgLnNwYW53aXJlLnYxLkNsdXN0ZXIuTGFiZWxzRW50cnkSJgoIZ2F0ZXdheXMYByADKAsyFC5zcGFud2lyZS52MS5HYXRld2F5EhMKC2luY2FybmF0aW9uGAggASgEEhIKCmdlbmVyYXRpb24YCSABKAQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLlAQoHR2F0ZXdheRIPCgdvcmRpbmFsGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgEEhQKDGlkZW50aXR5X2tleRgDIAEoDBIpCglzdGF0ZW1lbnQYBCABKAsyFi5zcGFud2lyZS52MS5TdGF0ZW1lbnQSKgoGc3RhdHVzGAUgASgLMhouc3BhbndpcmUudjEuR2F0ZXdheVN0YXR1cxItCglsYXN0X3NlZW4YBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGFwcGxpZWRfc2VxdWVuY2UYByABKAQiFQoTTGlzdENsdXN0ZXJzUmVxdWVzdCI+ChRMaXN0Q2x1c3RlcnNSZXNwb25zZRImCghjbHVzdGVycxgBIAMoCzIULnNwYW53aXJlLnYxLkNsdXN0ZXIiTgoRR2V0Q2x1c3RlclJlcXVlc3QSOQoCaWQYASABKAlCLbpIKnIoGD8yJF5bYS16MC05XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCI7ChJHZXRDbHVzdGVyUmVzcG9uc2USJQoHY2x1c3RlchgBIAEoCzIULnNwYW53aXJlLnYxLkNsdXN0ZXIirQMKFFVwZGF0ZUNsdXN0ZXJSZXF1ZXN0EjkKAmlkGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSJAoIcHJlZml4ZXMYAiADKAlCErpID5IBDBCAAhgBIgVyA+gBARK5AQoGbGFiZWxzGAMgAygLMi0uc3BhbndpcmUudjEuVXBkYXRlQ2x1c3RlclJlcXVlc3QuTGFiZWxzRW50cnlCerpId5oBdBAQIjZyNBg/MjBeW2EtejAtOUEtWl0oW2EtekEtWjAtOV8uLy1dezAsNjF9W2EtekEtWjAtOV0pPyQqOHI2GD8yMl4oW2EtekEtWjAtOV0oW2EtekEtWjAtOV8uLV17MCw2MX1bYS16QS1aMC05XSk/KT8kEiAKE2V4cGVjdGVkX2dlbmVyYXRpb24YBCABKARIAIgBARIPCgdkcnlfcnVuGAUgASgIGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCFgoUX2V4cGVjdGVkX2dlbmVyYXRpb24iPgoVVXBkYXRlQ2x1c3RlclJlc3BvbnNlEiUKB2NsdXN0ZXIYASABKAsyFC5zcGFud2lyZS52MS5DbHVzdGVyImsKFFJldm9rZUNsdXN0ZXJSZXF1ZXN0EjkKAmlkGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGAoGcmVhc29uGAIgASgJQgi6SAVyAxiAAiI6ChVSZXZva2VDbHVzdGVyUmVzcG9uc2USIQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZCKEAQoFRW5kZWQSLwoDa2V5GAEgASgJQiK6SB9yHRiAAjIYXlthLXpdKyhbLl1bYS16MC05LV0rKSokEhMKC2luY2FybmF0aW9uGAIgASgEEhIKCmdlbmVyYXRpb24YAyABKAQSDwoHbGluZWFnZRgEIAEoBBIQCghzZXF1ZW5jZRgFIAEoBCKNAQoUUmV2b2tlR2F0ZXdheVJlcXVlc3QSQQoKY2x1c3Rlcl9pZBgBIAEoCUItukgqcigYPzIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhgKB29yZGluYWwYAiABKA1CB7pIBCoCGA8SGAoGcmVhc29uGAMgASgJQgi6SAVyAxiAAiI6ChVSZXZva2VHYXRld2F5UmVzcG9uc2USIQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZCJRChREZWxldGVDbHVzdGVyUmVxdWVzdBI5CgJpZBgBIAEoCUItukgqcigYPzIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kIjoKFURlbGV0ZUNsdXN0ZXJSZXNwb25zZRIhCgVlbmRlZBgBIAMoCzISLnNwYW53aXJlLnYxLkVuZGVkIk0KHFdhdGNoQWNrbm93bGVkZ2VtZW50c1JlcXVlc3QSLQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZEIKukgHkgEECAEQQCJoCh1XYXRjaEFja25vd2xlZGdlbWVudHNSZXNwb25zZRI1CghnYXRld2F5cxgBIAMoCzIjLnNwYW53aXJlLnYxLkdhdGV3YXlBY2tub3dsZWRnZW1lbnQSEAoIY29tcGxldGUYAiABKAgiowEKFkdhdGV3YXlBY2tub3dsZWRnZW1lbnQSEgoKY2x1c3Rlcl9pZBgBIAEoCRIPCgdvcmRpbmFsGAIgASgNEi0KCWFic2VudF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoRdW5yZWFjaGFibGVfc2luY2UYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhYKFEdldExpbmtQb2xpY3lSZXF1ZXN0IlQKFUdldExpbmtQb2xpY3lSZXNwb25zZRInCgZwb2xpY3kYASABKAsyFy5zcGFud2lyZS52MS5MaW5rUG9saWN5EhIKCmdlbmVyYXRpb24YAiABKAQikgEKFFNldExpbmtQb2xpY3lSZXF1ZXN0Ei8KBnBvbGljeRgBIAEoCzIXLnNwYW53aXJlLnYxLkxpbmtQb2xpY3lCBrpIA8gBARIgChNleHBlY3RlZF9nZW5lcmF0aW9uGAIgASgESACIAQESDwoHZHJ5X3J1bhgDIAEoCEIWChRfZXhwZWN0ZWRfZ2VuZXJhdGlvbiJVChVTZXRMaW5rUG9saWN5UmVzcG9uc2USEgoKZ2VuZXJhdGlvbhgBIAEoBBIoCgdjaGFuZ2VzGAIgAygLMhcuc3BhbndpcmUudjEuUGFpckNoYW5nZSJICgpQYWlyQ2hhbmdlEgwKBGxlZnQYASABKAkSDQoFcmlnaHQYAiABKAkSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIg8KDVJvdGF0ZVJlcXVlc3QiMQoOUm90YXRlUmVzcG9uc2USDwoHcmVxdWVzdBgBIAEoCRIOCgZxdWV1ZWQYAiABKAgiFgoUQWJvcnRSb3RhdGlvblJlcXVlc3QiKAoVQWJvcnRSb3RhdGlvblJlc3BvbnNlEg8KB3JlcXVlc3QYASABKAkiFAoSR2V0Um90YXRpb25SZXF1ZXN0IvABChNHZXRSb3RhdGlvblJlc3BvbnNlEiEKBWVwb2NoGAEgASgLMhIuc3BhbndpcmUudjEuRXBvY2gSKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnF1ZXVlZBgDIAEoCRInCgZwaGFzZXMYBCADKAsyFy5zcGFud2lyZS52MS5QaGFzZUNvdW50EiYKCGxhZ2dhcmRzGAUgAygLMhQuc3BhbndpcmUudjEuTGFnZ2FyZBIqCgdoaXN0b3J5GAYgAygLMhkuc3BhbndpcmUudjEuUGFzdFJvdGF0aW9uIscBCgdMYWdnYXJkEhIKCmNsdXN0ZXJfaWQYASABKAkSDwoHb3JkaW5hbBgCIAEoDRIdChBvdGhlcl9jbHVzdGVyX2lkGAMgASgJSACIAQESGgoNb3RoZXJfb3JkaW5hbBgEIAEoDUgBiAEBEiUKBXBoYXNlGAUgASgOMhYuc3BhbndpcmUudjEuUGFpclBoYXNlEg4KBnJlYXNvbhgGIAEoCUITChFfb3RoZXJfY2x1c3Rlcl9pZEIQCg5fb3RoZXJfb3JkaW5hbCLMAQoMUGFzdFJvdGF0aW9uEg0KBWVwb2NoGAEgASgEEg8KB3JlcXVlc3QYAiABKAkSLQoJb3BlbmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjbG9zaW5nX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYWJvcnRlZBgGIAEoCCISChBHZXRTdGF0dXNSZXF1ZXN0IjwKEUdldFN0YXR1c1Jlc3BvbnNlEicKBnN0YXR1cxgBIAEoCzIXLnNwYW53aXJlLnYxLk1lc2hTdGF0dXMiFAoSV2F0Y2hTdGF0dXNSZXF1ZXN0Ij4KE1dhdGNoU3RhdHVzUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcuc3BhbndpcmUudjEuTWVzaFN0YXR1cyLlAQoKTWVzaFN0YXR1cxIPCgdtZXNoX2lkGAEgASgJEg8KB2xpbmVhZ2UYAiABKAQSEAoIc2VxdWVuY2UYAyABKAQSLAoIaHViX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKCGNsdXN0ZXJzGAUgAygLMhQuc3BhbndpcmUudjEuQ2x1c3RlchIhCgVlcG9jaBgGIAEoCzISLnNwYW53aXJlLnYxLkVwb2NoEioKCmNvbmRpdGlvbnMYByADKAsyFi5zcGFud2lyZS52MS5Db25kaXRpb24iiwIKFUNyZWF0ZU9wZXJhdG9yUmVxdWVzdBI7CgRuYW1lGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoEcm9sZRgCIAEoDjIZLnNwYW53aXJlLnYxLk9wZXJhdG9yUm9sZUIKukgHggEEEAEgABIeCgpwdWJsaWNfa2V5GAMgASgMQgq6SAd6BRBAGIACEicKE2NlcnRpZmljYXRlX3JlcXVlc3QYBCABKAxCCrpIB3oFEEAYgAgSNwoDdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiA54QPKgAiYQoWQ3JlYXRlT3BlcmF0b3JSZXNwb25zZRIXCg9jZXJ0aWZpY2F0ZV9wZW0YASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWQoQUmVhZEF1ZGl0UmVxdWVzdBINCgVhZnRlchgCIAEoBBIdCgRsYXN0GAMgASgNQgq6SAcqBRiQTiAASACIAQESDgoGZm9sbG93GAQgASgIQgcKBV9sYXN0IiIKEVJlYWRBdWRpdFJlc3BvbnNlEg0KBWJsb2NrGAEgASgMIg8KDUdldE1hcFJlcXVlc3QiOwoOR2V0TWFwUmVzcG9uc2USKQoFY2h1bmsYASABKAsyGi5zcGFud2lyZS52MS5TbmFwc2hvdENodW5rIhQKEkV4cG9ydFN0YXRlUmVxdWVzdCJBChNFeHBvcnRTdGF0ZVJlc3BvbnNlEg4KBmJ1Y2tldBgBIAEoCRILCgNrZXkYAiABKAkSDQoFdmFsdWUYAyABKAwqjAEKClRva2VuU3RhdGUSGwoXVE9LRU5fU1RBVEVfVU5TUEVDSUZJRUQQABIWChJUT0tFTl9TVEFURV9VTlVTRUQQARIXChNUT0tFTl9TVEFURV9DTEFJTUVEEAISFwoTVE9LRU5fU1RBVEVfUkVWT0tFRBADEhcKE1RPS0VOX1NUQVRFX0VYUElSRUQQBCp8CgxPcGVyYXRvclJvbGUSHQoZT1BFUkFUT1JfUk9MRV9VTlNQRUNJRklFRBAAEhgKFE9QRVJBVE9SX1JPTEVfVklFV0VSEAESGgoWT1BFUkFUT1JfUk9MRV9PUEVSQVRPUhACEhcKE09QRVJBVE9SX1JPTEVfQURNSU4QAzLFDgoMRmxlZXRTZXJ2aWNlEk0KCkdldFZlcnNpb24SHi5zcGFud2lyZS52MS5HZXRWZXJzaW9uUmVxdWVzdBofLnNwYW53aXJlLnYxLkdldFZlcnNpb25SZXNwb25zZRJQCgtDcmVhdGVUb2tlbhIfLnNwYW53aXJlLnYxLkNyZWF0ZVRva2VuUmVxdWVzdBogLnNwYW53aXJlLnYxLkNyZWF0ZVRva2VuUmVzcG9uc2USTQoKTGlzdFRva2VucxIeLnNwYW53aXJlLnYxLkxpc3RUb2tlbnNSZXF1ZXN0Gh8uc3BhbndpcmUudjEuTGlzdFRva2Vuc1Jlc3BvbnNlElAKC1Jldm9rZVRva2VuEh8uc3BhbndpcmUudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GiAuc3BhbndpcmUudjEuUmV2b2tlVG9rZW5SZXNwb25zZRJTCgxMaXN0Q2x1c3RlcnMSIC5zcGFud2lyZS52MS5MaXN0Q2x1c3RlcnNSZXF1ZXN0GiEuc3BhbndpcmUudjEuTGlzdENsdXN0ZXJzUmVzcG9uc2USTQoKR2V0Q2x1c3RlchIeLnNwYW53aXJlLnYxLkdldENsdXN0ZXJSZXF1ZXN0Gh8uc3BhbndpcmUudjEuR2V0Q2x1c3RlclJlc3BvbnNlElYKDVVwZGF0ZUNsdXN0ZXISIS5zcGFud2lyZS52MS5VcGRhdGVDbHVzdGVyUmVxdWVzdBoiLnNwYW53aXJlLnYxLlVwZGF0ZUNsdXN0ZXJSZXNwb25zZRJWCg1SZXZva2VDbHVzdGVyEiEuc3BhbndpcmUudjEuUmV2b2tlQ2x1c3RlclJlcXVlc3QaIi5zcGFud2lyZS52MS5SZXZva2VDbHVzdGVyUmVzcG9uc2USVgoNUmV2b2tlR2F0ZXdheRIhLnNwYW53aXJlLnYxLlJldm9rZUdhdGV3YXlSZXF1ZXN0GiIuc3BhbndpcmUudjEuUmV2b2tlR2F0ZXdheVJlc3BvbnNlElYKDURlbGV0ZUNsdXN0ZXISIS5zcGFud2lyZS52MS5EZWxldGVDbHVzdGVyUmVxdWVzdBoiLnNwYW53aXJlLnYxLkRlbGV0ZUNsdXN0ZXJSZXNwb25zZRJwChVXYXRjaEFja25vd2xlZGdlbWVudHMSKS5zcGFud2lyZS52MS5XYXRjaEFja25vd2xlZGdlbWVudHNSZXF1ZXN0Giouc3BhbndpcmUudjEuV2F0Y2hBY2tub3dsZWRnZW1lbnRzUmVzcG9uc2UwARJWCg1HZXRMaW5rUG9saWN5EiEuc3BhbndpcmUudjEuR2V0TGlua1BvbGljeVJlcXVlc3QaIi5zcGFud2lyZS52MS5HZXRMaW5rUG9saWN5UmVzcG9uc2USVgoNU2V0TGlua1BvbGljeRIhLnNwYW53aXJlLnYxLlNldExpbmtQb2xpY3lSZXF1ZXN0GiIuc3BhbndpcmUudjEuU2V0TGlua1BvbGljeVJlc3BvbnNlEkEKBlJvdGF0ZRIaLnNwYW53aXJlLnYxLlJvdGF0ZVJlcXVlc3QaGy5zcGFud2lyZS52MS5Sb3RhdGVSZXNwb25zZRJWCg1BYm9ydFJvdGF0aW9uEiEuc3BhbndpcmUudjEuQWJvcnRSb3RhdGlvblJlcXVlc3QaIi5zcGFud2lyZS52MS5BYm9ydFJvdGF0aW9uUmVzcG9uc2USUAoLR2V0Um90YXRpb24SHy5zcGFud2lyZS52MS5HZXRSb3RhdGlvblJlcXVlc3QaIC5zcGFud2lyZS52MS5HZXRSb3RhdGlvblJlc3BvbnNlEkoKCUdldFN0YXR1cxIdLnNwYW53aXJlLnYxLkdldFN0YXR1c1JlcXVlc3QaHi5zcGFud2lyZS52MS5HZXRTdGF0dXNSZXNwb25zZRJSCgtXYXRjaFN0YXR1cxIfLnNwYW53aXJlLnYxLldhdGNoU3RhdHVzUmVxdWVzdBogLnNwYW53aXJlLnYxLldhdGNoU3RhdHVzUmVzcG9uc2UwARJZCg5DcmVhdGVPcGVyYXRvchIiLnNwYW53aXJlLnYxLkNyZWF0ZU9wZXJhdG9yUmVxdWVzdBojLnNwYW53aXJlLnYxLkNyZWF0ZU9wZXJhdG9yUmVzcG9uc2USTAoJUmVhZEF1ZGl0Eh0uc3BhbndpcmUudjEuUmVhZEF1ZGl0UmVxdWVzdBoeLnNwYW53aXJlLnYxLlJlYWRBdWRpdFJlc3BvbnNlMAESQwoGR2V0TWFwEhouc3BhbndpcmUudjEuR2V0TWFwUmVxdWVzdBobLnNwYW53aXJlLnYxLkdldE1hcFJlc3BvbnNlMAESUgoLRXhwb3J0U3RhdGUSHy5zcGFud2lyZS52MS5FeHBvcnRTdGF0ZVJlcXVlc3QaIC5zcGFud2lyZS52MS5FeHBvcnRTdGF0ZVJlc3BvbnNlMAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_spanwire_v1_agent, file_spanwire_v1_record]);
 
 /**
  * @generated from message spanwire.v1.GetVersionRequest
@@ -805,6 +805,234 @@ export const PairChangeSchema: GenMessage<PairChange> = /*@__PURE__*/
   messageDesc(file_spanwire_v1_fleet, 31);
 
 /**
+ * @generated from message spanwire.v1.RotateRequest
+ */
+export type RotateRequest = Message<"spanwire.v1.RotateRequest"> & {
+};
+
+/**
+ * Describes the message spanwire.v1.RotateRequest.
+ * Use `create(RotateRequestSchema)` to create a new message.
+ */
+export const RotateRequestSchema: GenMessage<RotateRequest> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 32);
+
+/**
+ * @generated from message spanwire.v1.RotateResponse
+ */
+export type RotateResponse = Message<"spanwire.v1.RotateResponse"> & {
+  /**
+   * Names the request: the rotation that obeys it has it in the history.
+   *
+   * @generated from field: string request = 1;
+   */
+  request: string;
+
+  /**
+   * Whether it waits for a rotation that runs.
+   *
+   * @generated from field: bool queued = 2;
+   */
+  queued: boolean;
+};
+
+/**
+ * Describes the message spanwire.v1.RotateResponse.
+ * Use `create(RotateResponseSchema)` to create a new message.
+ */
+export const RotateResponseSchema: GenMessage<RotateResponse> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 33);
+
+/**
+ * @generated from message spanwire.v1.AbortRotationRequest
+ */
+export type AbortRotationRequest = Message<"spanwire.v1.AbortRotationRequest"> & {
+};
+
+/**
+ * Describes the message spanwire.v1.AbortRotationRequest.
+ * Use `create(AbortRotationRequestSchema)` to create a new message.
+ */
+export const AbortRotationRequestSchema: GenMessage<AbortRotationRequest> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 34);
+
+/**
+ * @generated from message spanwire.v1.AbortRotationResponse
+ */
+export type AbortRotationResponse = Message<"spanwire.v1.AbortRotationResponse"> & {
+  /**
+   * @generated from field: string request = 1;
+   */
+  request: string;
+};
+
+/**
+ * Describes the message spanwire.v1.AbortRotationResponse.
+ * Use `create(AbortRotationResponseSchema)` to create a new message.
+ */
+export const AbortRotationResponseSchema: GenMessage<AbortRotationResponse> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 35);
+
+/**
+ * @generated from message spanwire.v1.GetRotationRequest
+ */
+export type GetRotationRequest = Message<"spanwire.v1.GetRotationRequest"> & {
+};
+
+/**
+ * Describes the message spanwire.v1.GetRotationRequest.
+ * Use `create(GetRotationRequestSchema)` to create a new message.
+ */
+export const GetRotationRequestSchema: GenMessage<GetRotationRequest> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 36);
+
+/**
+ * @generated from message spanwire.v1.GetRotationResponse
+ */
+export type GetRotationResponse = Message<"spanwire.v1.GetRotationResponse"> & {
+  /**
+   * @generated from field: spanwire.v1.Epoch epoch = 1;
+   */
+  epoch?: Epoch | undefined;
+
+  /**
+   * When the epoch record was written.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 2;
+   */
+  since?: Timestamp | undefined;
+
+  /**
+   * The request that waits, empty if none does.
+   *
+   * @generated from field: string queued = 3;
+   */
+  queued: string;
+
+  /**
+   * Over all gateways: each pair counts twice, once for each side.
+   *
+   * @generated from field: repeated spanwire.v1.PhaseCount phases = 4;
+   */
+  phases: PhaseCount[];
+
+  /**
+   * Whom the next step waits for; empty where nothing is asked.
+   *
+   * @generated from field: repeated spanwire.v1.Laggard laggards = 5;
+   */
+  laggards: Laggard[];
+
+  /**
+   * The newest first.
+   *
+   * @generated from field: repeated spanwire.v1.PastRotation history = 6;
+   */
+  history: PastRotation[];
+};
+
+/**
+ * Describes the message spanwire.v1.GetRotationResponse.
+ * Use `create(GetRotationResponseSchema)` to create a new message.
+ */
+export const GetRotationResponseSchema: GenMessage<GetRotationResponse> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 37);
+
+/**
+ * Who keeps a rotation from its next step.
+ *
+ * @generated from message spanwire.v1.Laggard
+ */
+export type Laggard = Message<"spanwire.v1.Laggard"> & {
+  /**
+   * @generated from field: string cluster_id = 1;
+   */
+  clusterId: string;
+
+  /**
+   * @generated from field: uint32 ordinal = 2;
+   */
+  ordinal: number;
+
+  /**
+   * The gateway that it is behind with; absent where it is behind by itself.
+   *
+   * @generated from field: optional string other_cluster_id = 3;
+   */
+  otherClusterId?: string | undefined;
+
+  /**
+   * @generated from field: optional uint32 other_ordinal = 4;
+   */
+  otherOrdinal?: number | undefined;
+
+  /**
+   * @generated from field: spanwire.v1.PairPhase phase = 5;
+   */
+  phase: PairPhase;
+
+  /**
+   * A sentence: why, and what a person can do.
+   *
+   * @generated from field: string reason = 6;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message spanwire.v1.Laggard.
+ * Use `create(LaggardSchema)` to create a new message.
+ */
+export const LaggardSchema: GenMessage<Laggard> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 38);
+
+/**
+ * @generated from message spanwire.v1.PastRotation
+ */
+export type PastRotation = Message<"spanwire.v1.PastRotation"> & {
+  /**
+   * @generated from field: uint64 epoch = 1;
+   */
+  epoch: bigint;
+
+  /**
+   * @generated from field: string request = 2;
+   */
+  request: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp opened_at = 3;
+   */
+  openedAt?: Timestamp | undefined;
+
+  /**
+   * Absent until everybody had drained.
+   *
+   * @generated from field: google.protobuf.Timestamp closing_at = 4;
+   */
+  closingAt?: Timestamp | undefined;
+
+  /**
+   * Absent while it runs.
+   *
+   * @generated from field: google.protobuf.Timestamp ended_at = 5;
+   */
+  endedAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: bool aborted = 6;
+   */
+  aborted: boolean;
+};
+
+/**
+ * Describes the message spanwire.v1.PastRotation.
+ * Use `create(PastRotationSchema)` to create a new message.
+ */
+export const PastRotationSchema: GenMessage<PastRotation> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 39);
+
+/**
  * @generated from message spanwire.v1.GetStatusRequest
  */
 export type GetStatusRequest = Message<"spanwire.v1.GetStatusRequest"> & {
@@ -815,7 +1043,7 @@ export type GetStatusRequest = Message<"spanwire.v1.GetStatusRequest"> & {
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 32);
+  messageDesc(file_spanwire_v1_fleet, 40);
 
 /**
  * @generated from message spanwire.v1.GetStatusResponse
@@ -832,7 +1060,7 @@ export type GetStatusResponse = Message<"spanwire.v1.GetStatusResponse"> & {
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 33);
+  messageDesc(file_spanwire_v1_fleet, 41);
 
 /**
  * @generated from message spanwire.v1.WatchStatusRequest
@@ -845,7 +1073,7 @@ export type WatchStatusRequest = Message<"spanwire.v1.WatchStatusRequest"> & {
  * Use `create(WatchStatusRequestSchema)` to create a new message.
  */
 export const WatchStatusRequestSchema: GenMessage<WatchStatusRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 34);
+  messageDesc(file_spanwire_v1_fleet, 42);
 
 /**
  * @generated from message spanwire.v1.WatchStatusResponse
@@ -862,7 +1090,7 @@ export type WatchStatusResponse = Message<"spanwire.v1.WatchStatusResponse"> & {
  * Use `create(WatchStatusResponseSchema)` to create a new message.
  */
 export const WatchStatusResponseSchema: GenMessage<WatchStatusResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 35);
+  messageDesc(file_spanwire_v1_fleet, 43);
 
 /**
  * @generated from message spanwire.v1.MeshStatus
@@ -909,7 +1137,7 @@ export type MeshStatus = Message<"spanwire.v1.MeshStatus"> & {
  * Use `create(MeshStatusSchema)` to create a new message.
  */
 export const MeshStatusSchema: GenMessage<MeshStatus> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 36);
+  messageDesc(file_spanwire_v1_fleet, 44);
 
 /**
  * @generated from message spanwire.v1.CreateOperatorRequest
@@ -954,7 +1182,7 @@ export type CreateOperatorRequest = Message<"spanwire.v1.CreateOperatorRequest">
  * Use `create(CreateOperatorRequestSchema)` to create a new message.
  */
 export const CreateOperatorRequestSchema: GenMessage<CreateOperatorRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 37);
+  messageDesc(file_spanwire_v1_fleet, 45);
 
 /**
  * @generated from message spanwire.v1.CreateOperatorResponse
@@ -978,7 +1206,7 @@ export type CreateOperatorResponse = Message<"spanwire.v1.CreateOperatorResponse
  * Use `create(CreateOperatorResponseSchema)` to create a new message.
  */
 export const CreateOperatorResponseSchema: GenMessage<CreateOperatorResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 38);
+  messageDesc(file_spanwire_v1_fleet, 46);
 
 /**
  * No field has the number 1: a run of equal bytes, such as nested groups, then never reads as a wish.
@@ -1013,7 +1241,7 @@ export type ReadAuditRequest = Message<"spanwire.v1.ReadAuditRequest"> & {
  * Use `create(ReadAuditRequestSchema)` to create a new message.
  */
 export const ReadAuditRequestSchema: GenMessage<ReadAuditRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 39);
+  messageDesc(file_spanwire_v1_fleet, 47);
 
 /**
  * @generated from message spanwire.v1.ReadAuditResponse
@@ -1032,7 +1260,7 @@ export type ReadAuditResponse = Message<"spanwire.v1.ReadAuditResponse"> & {
  * Use `create(ReadAuditResponseSchema)` to create a new message.
  */
 export const ReadAuditResponseSchema: GenMessage<ReadAuditResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 40);
+  messageDesc(file_spanwire_v1_fleet, 48);
 
 /**
  * @generated from message spanwire.v1.GetMapRequest
@@ -1045,7 +1273,7 @@ export type GetMapRequest = Message<"spanwire.v1.GetMapRequest"> & {
  * Use `create(GetMapRequestSchema)` to create a new message.
  */
 export const GetMapRequestSchema: GenMessage<GetMapRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 41);
+  messageDesc(file_spanwire_v1_fleet, 49);
 
 /**
  * @generated from message spanwire.v1.GetMapResponse
@@ -1062,7 +1290,7 @@ export type GetMapResponse = Message<"spanwire.v1.GetMapResponse"> & {
  * Use `create(GetMapResponseSchema)` to create a new message.
  */
 export const GetMapResponseSchema: GenMessage<GetMapResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 42);
+  messageDesc(file_spanwire_v1_fleet, 50);
 
 /**
  * @generated from message spanwire.v1.ExportStateRequest
@@ -1075,7 +1303,7 @@ export type ExportStateRequest = Message<"spanwire.v1.ExportStateRequest"> & {
  * Use `create(ExportStateRequestSchema)` to create a new message.
  */
 export const ExportStateRequestSchema: GenMessage<ExportStateRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 43);
+  messageDesc(file_spanwire_v1_fleet, 51);
 
 /**
  * @generated from message spanwire.v1.ExportStateResponse
@@ -1104,7 +1332,7 @@ export type ExportStateResponse = Message<"spanwire.v1.ExportStateResponse"> & {
  * Use `create(ExportStateResponseSchema)` to create a new message.
  */
 export const ExportStateResponseSchema: GenMessage<ExportStateResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 44);
+  messageDesc(file_spanwire_v1_fleet, 52);
 
 /**
  * @generated from enum spanwire.v1.TokenState
@@ -1312,6 +1540,36 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof SetLinkPolicyRequestSchema;
     output: typeof SetLinkPolicyResponseSchema;
+  },
+  /**
+   * Asks for new WireGuard keys everywhere, without a lost packet. While a rotation runs the request waits for its end.
+   *
+   * @generated from rpc spanwire.v1.FleetService.Rotate
+   */
+  rotate: {
+    methodKind: "unary";
+    input: typeof RotateRequestSchema;
+    output: typeof RotateResponseSchema;
+  },
+  /**
+   * Turns back a rotation that is open: its keys are destroyed, and everybody sends on the former ones.
+   *
+   * @generated from rpc spanwire.v1.FleetService.AbortRotation
+   */
+  abortRotation: {
+    methodKind: "unary";
+    input: typeof AbortRotationRequestSchema;
+    output: typeof AbortRotationResponseSchema;
+  },
+  /**
+   * How far the rotation is and whom it waits for, and those before it.
+   *
+   * @generated from rpc spanwire.v1.FleetService.GetRotation
+   */
+  getRotation: {
+    methodKind: "unary";
+    input: typeof GetRotationRequestSchema;
+    output: typeof GetRotationResponseSchema;
   },
   /**
    * @generated from rpc spanwire.v1.FleetService.GetStatus

@@ -154,7 +154,7 @@ function reportOf(world: World, own: number, rules: Rules): GatewayReport {
     return phase === "done" ? [] : [[String(other), phase] as const];
   });
   const hasKey = at(world.statements, own).includes(targetEpoch(epoch));
-  return { generation: epoch.generation, hasKey, behind: new Map(phases) };
+  return { generation: epoch.generation, hasKey, behind: new Map(phases), unlisted: 0 };
 }
 
 function withGateway(world: World, n: number, gateway: Gateway): World {
