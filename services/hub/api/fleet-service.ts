@@ -12,7 +12,6 @@ import type { ReadProgress } from "../status/rotation-progress.ts";
 import { auditHandlers } from "./audit.ts";
 import { clusterHandlers } from "./clusters.ts";
 import { exportHandlers } from "./export.ts";
-import { inviteHandlers } from "./invites.ts";
 import { linkPolicyHandlers } from "./link-policy.ts";
 import { operatorHandlers } from "./operators.ts";
 import { rotationHandlers } from "./rotation.ts";
@@ -48,7 +47,6 @@ export function createFleetService(options: FleetOptions): BoundService {
     ...linkPolicyHandlers(options),
     ...rotationHandlers(options),
     ...statusHandlers(options),
-    ...inviteHandlers(options),
     ...operatorHandlers(options),
     ...exportHandlers(options),
     ...auditHandlers(options),
