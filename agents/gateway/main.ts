@@ -146,8 +146,7 @@ async function servePort(config: AgentConfig, agent: Agent, cleanup: AsyncDispos
   if (metricsPort === undefined) return;
   const metrics = await createMetrics({ enabled: true });
   cleanup.defer(() => metrics.close());
-  const ofProcess = declareProcessMetrics(metrics.meter);
-  cleanup.defer(() => ofProcess.close());
+  declareProcessMetrics(metrics.meter);
   declareAgentMetrics(metrics.meter, () => agent.state);
   const ready = createChecks();
   ready.add("agent", () => agent.state.notReady);

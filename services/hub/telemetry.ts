@@ -15,8 +15,7 @@ export async function openTelemetry(config: HubConfig, open: AsyncDisposableStac
   }
   const metrics = await createMetrics({ enabled: metricsPort !== undefined });
   open.defer(() => metrics.close());
-  const process = declareProcessMetrics(metrics.meter);
-  open.defer(() => process.close());
+  declareProcessMetrics(metrics.meter);
   return metrics;
 }
 

@@ -1,16 +1,17 @@
 /** @module What the process itself uses. */
-import { monitorEventLoopDelay } from "node:perf_hooks";
+import { performance } from "node:perf_hooks";
 import type { Meter } from "@opentelemetry/api";
 import { createGauge } from "./instruments.ts";
 
-const NANOSECONDS_PER_SECOND = 1e9;
 const MICROSECONDS_PER_SECOND = 1e6;
 
-/** Declares memory, processor time and event loop delay; `close` stops measuring the delay. */
-export function declareProcessMetrics(meter: Meter): { close(): void } {
-  const delay = monitorEventLoopDelay({ resolution: 20 });
-  delay.enable();
+/**
+ * Declares memory, processor time and how busy the event loop is. All are looked up at a scrape: a histogram of the
+ * loop's delay would need a timer that wakes a process at rest many times a second.
+ */
+export function declareProcessMetrics(meter: Meter): void {
   const one = (value: number) => [{ labels: {}, value }];
+  let scraped = performance.eventLoopUtilization();
 
   createGauge(meter, { name: "process_resident_memory_bytes", help: "Memory in use", labels: [] }, () =>
     one(process.memoryUsage.rss()),
@@ -19,11 +20,11 @@ export function declareProcessMetrics(meter: Meter): { close(): void } {
     const { user, system } = process.cpuUsage();
     return one((user + system) / MICROSECONDS_PER_SECOND);
   });
-  const help = "99th percentile of waiting for the event loop since the last scrape";
-  createGauge(meter, { name: "process_event_loop_delay_seconds", help, labels: [] }, () => {
-    const seconds = delay.percentile(99) / NANOSECONDS_PER_SECOND;
-    delay.reset();
-    return one(seconds);
+  const help = "Share of the time since the last scrape in which the event loop was busy";
+  createGauge(meter, { name: "process_event_loop_utilization", help, labels: [] }, () => {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, scraped);
+    scraped = now;
+    return one(utilization);
   });
-  return { close: () => delay.disable() };
 }
