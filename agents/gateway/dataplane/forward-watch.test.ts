@@ -76,6 +76,28 @@ test("ends where nothing was lost for a minute in which packets passed", async (
   expect(kernel.writes).toBe(0);
 });
 
+test("packets that pass while the counters are read make no loss of the next look", async () => {
+  const total = { entered: 0, passed: 0 };
+  let meanwhile = 0;
+  const forwarded = async () => {
+    const { entered } = total;
+    total.entered += meanwhile;
+    total.passed += meanwhile;
+    return { entered, denied: 0, passed: total.passed };
+  };
+  let version = 1;
+  const foreignChains = async () => [{ ...DOCKER, version: String(version) }];
+  const watch = new ForwardWatch({ firewall: { forwarded, foreignChains }, clock: new FakeClock() });
+  const quietAfterBusy = async () => {
+    for (meanwhile of [40, 0]) expect(await watch.look()).toBeUndefined();
+  };
+  await quietAfterBusy();
+  total.entered += 9;
+  expect(await watch.look()).toBeDefined();
+  version = 2;
+  await quietAfterBusy();
+});
+
 test("what was lost before the first look is history, and a table made anew counts from nothing", async () => {
   const { kernel, write, said, count } = start();
   count(1_000, 0, 0);

@@ -4,7 +4,7 @@
  */
 import { SpanwireError } from "@spanwire/core/errors";
 import type { Clock } from "@spanwire/core/time";
-import type { FirewallPort, ForeignChain } from "../kernel/port.ts";
+import type { FirewallPort, ForeignChain, Forwarded } from "../kernel/port.ts";
 
 /** Somebody else drops forwarded packets of the mesh. */
 export interface ForeignDrop {
@@ -39,21 +39,30 @@ export class ForwardWatch {
     const { firewall, clock } = this.#options;
     // Before the counters are read: what they say then was lost may have been lost before the change.
     const isChanged = this.#found !== undefined && (await this.#isChanged(this.#found));
-    const { entered, denied, passed } = (await firewall.forwarded()) ?? NOTHING;
-    const lost = entered - denied - passed;
+    const counted = (await firewall.forwarded()) ?? NOTHING;
+    const { entered, denied, passed } = counted;
     if (entered < this.#entered) this.#known = 0; // the table was made anew
     this.#entered = entered;
-    this.#known ??= lost;
+    this.#known ??= await this.#lostAtMost(counted);
     if (isChanged) {
-      this.#known = lost;
+      this.#known = await this.#lostAtMost(counted);
       this.#found = undefined;
-    } else if (lost > this.#known + UNDER_WAY) {
-      this.#known = lost;
+    } else if (entered - denied - passed > this.#known + UNDER_WAY) {
+      this.#known = await this.#lostAtMost(counted);
       this.#found = { chains: await this.#suspects(), atMs: clock.now(), passed };
     } else if (this.#found !== undefined && this.#isCalm(this.#found, passed)) {
       this.#found = undefined;
     }
     return this.#found && { chains: this.#found.chains };
+  }
+
+  /**
+   * Counters that are read one after the other, in the order of a packet's way, make a loss look smaller by what passes
+   * meanwhile. What is compared with later must not: a quieter moment would look like a loss.
+   */
+  async #lostAtMost({ denied, passed }: Forwarded): Promise<number> {
+    const { entered } = (await this.#options.firewall.forwarded()) ?? NOTHING;
+    return Math.max(0, entered - denied - passed);
   }
 
   /** A firewall that was changed is judged anew, by what it does from now on. */
