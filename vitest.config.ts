@@ -1,9 +1,12 @@
 /** @module The test projects: what each needs is in its name, so that a machine runs what it can. */
+import { join } from "node:path";
 import { defineConfig } from "vitest/config";
 
 const SLOW_TEST_MS = 120_000;
 /** How long a condition is waited for: long, because a condition that holds is not waited for at all. */
 const poll = { timeout: 60_000, interval: 20 };
+/** Hubs and commands are started a hundred times: what one has compiled the next one need not. */
+const env = { NODE_COMPILE_CACHE: join(import.meta.dirname, "node_modules/.cache/node-compile") };
 
 export default defineConfig({
   test: {
@@ -27,6 +30,7 @@ export default defineConfig({
           // Most of a file is waiting for timers of the program, in which another one can work.
           maxWorkers: 2,
           sequence: { groupOrder: 1 }, // Projects of one group must have equally many.
+          env,
           include: ["test/integration/**/*.test.ts", "{services,agents,test}/**/*.integration.test.ts"],
           exclude: ["**/node_modules/**"],
           testTimeout: 2 * SLOW_TEST_MS,
@@ -48,6 +52,7 @@ export default defineConfig({
       {
         test: {
           name: "attack",
+          env,
           include: ["test/attack/**/*.test.ts"],
           exclude: ["**/node_modules/**"],
           expect: { poll },

@@ -1,14 +1,12 @@
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { openFleet } from "@spanwire/cli/fleet";
-import { runProgram } from "@spanwire/cli/run";
 import { parseJoinToken } from "@spanwire/core/identity/join-token";
 import { createTestGateway } from "@spanwire/hub/testing";
-import { readOperatorContext } from "@spanwire/runtime/operator-context/operator-context";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../demo/eventually.ts";
 import { type HubProcess, startHubProcess } from "./hub-process.ts";
 import { joinMember } from "./member.ts";
+import { type RunCliOptions, runCli } from "./run-cli.ts";
 
 const call = { timeoutMs: 60_000 };
 
@@ -23,32 +21,8 @@ afterAll(() => hub[Symbol.asyncDispose]());
 
 const fileOf = (name: string) => join(hub.directory, name);
 
-/** Runs a command line in this process. */
-async function spanwire(args: readonly string[], options: RunOptions = {}) {
-  const { context = hub.contextFile, signal = new AbortController().signal, onOut } = options;
-  await using open = new AsyncDisposableStack();
-  let [stdout, stderr] = ["", ""];
-  const code = await runProgram(["--context", context, ...args], {
-    out: (text) => {
-      stdout += text;
-      onOut?.(stdout);
-    },
-    note: (text) => {
-      stderr += text;
-    },
-    now: Date.now,
-    signal,
-    context: (path = "") => readOperatorContext(path),
-    fleet: async (path = "") => open.use(openFleet(await readOperatorContext(path))).client,
-  });
-  return { code, stdout, stderr };
-}
-
-interface RunOptions {
-  readonly context?: string;
-  readonly signal?: AbortSignal;
-  readonly onOut?: (stdout: string) => void;
-}
+const spanwire = (args: readonly string[], options: Partial<RunCliOptions> = {}) =>
+  runCli(args, { context: hub.contextFile, ...options });
 
 /** One of each: changes and refusals on both ports and over NATS. */
 async function makeHistory(): Promise<void> {

@@ -4,15 +4,13 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { openFleet } from "@spanwire/cli/fleet";
-import { runProgram } from "@spanwire/cli/run";
-import { readOperatorContext } from "@spanwire/runtime/operator-context/operator-context";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { eventually } from "../demo/eventually.ts";
 import { natsServerPath } from "../lab/nats-server.ts";
 import { type HubProcess, startHubProcess } from "./hub-process.ts";
 import { joinMember, type Member } from "./member.ts";
+import { runCli } from "./run-cli.ts";
 
 const SPANWIRE = join(import.meta.dirname, "../../services/cli/main.ts");
 
@@ -262,22 +260,8 @@ async function endOf(child: ChildProcess, signal: NodeJS.Signals): Promise<unkno
   return (await exited)[0];
 }
 
-/** The program as `main.ts` wires it, in this process: starting one takes longer than most calls. */
-async function spanwire(...args: readonly string[]) {
-  let stdout = "";
-  let stderr = "";
-  using open = new DisposableStack();
-  const context = (path = hub.contextFile) => readOperatorContext(path);
-  const code = await runProgram(args, {
-    out: (text) => (stdout += text),
-    note: (text) => (stderr += text),
-    now: Date.now,
-    signal: AbortSignal.timeout(CALL_LIMIT_MS),
-    context,
-    fleet: async (path) => open.use(openFleet(await context(path))).client,
-  });
-  return { code, stdout, stderr };
-}
+const spanwire = (...args: readonly string[]) =>
+  runCli(args, { context: hub.contextFile, signal: AbortSignal.timeout(CALL_LIMIT_MS) });
 
 /** The program as a process. */
 async function run(args: readonly string[]) {

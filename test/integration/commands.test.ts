@@ -1,18 +1,18 @@
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { test } from "vitest";
 import { execute } from "../lab/execute.ts";
 
 const CHECKOUT = join(import.meta.dirname, "../..");
 const npm = (...args: readonly string[]) => execute(["npm", ...args], { cwd: CHECKOUT });
 
-test("npm test refuses a tier that there is not, and says which there are", async () => {
+test.concurrent("npm test refuses a tier that there is not, and says which there are", async ({ expect }) => {
   const refused = await npm("--silent", "test", "--", "no-such-tier");
   expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining("there are: unit, integration") });
   const often = await npm("--silent", "test", "--", "unit", "--n", "often");
   expect(often).toMatchObject({ status: 2, stderr: expect.stringContaining("not a count") });
 });
 
-test("npm run bench measures, with its environment, and says so on its last line", async () => {
+test.concurrent("npm run bench measures, with its environment, and says so on its last line", async ({ expect }) => {
   const small = ["fanout", "--agents", "5", "--pairs", "1", "--processes", "1"];
   const { stdout, stderr } = await npm("run", "--silent", "bench", "--", ...small, "--json");
   const measured = JSON.parse(stdout.trimEnd().split("\n").at(-1) ?? "");
@@ -20,7 +20,7 @@ test("npm run bench measures, with its environment, and says so on its last line
   for (const row of measured.rows) expect(row).toMatchObject({ name: expect.any(String), unit: expect.any(String) });
 });
 
-test("npm run chaos repeats a seed", async () => {
+test.concurrent("npm run chaos repeats a seed", async ({ expect }) => {
   const { status, stdout } = await npm("run", "--silent", "chaos", "--", "--n", "1", "--seed", "7");
   expect(status, stdout).toBe(0);
   expect(stdout).toContain("SPANWIRE_SEED=7");

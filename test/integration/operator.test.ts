@@ -1,10 +1,8 @@
-import { execFile } from "node:child_process";
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type HubProcess, startHubProcess } from "./hub-process.ts";
-
-const SPANWIRE = join(import.meta.dirname, "../../services/cli/main.ts");
+import { runCli } from "./run-cli.ts";
 
 let hub: HubProcess;
 beforeAll(async () => {
@@ -12,15 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => hub[Symbol.asyncDispose]());
 
-function spanwire(context: string, ...args: string[]) {
-  return new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    const argv = [SPANWIRE, "--context", context, ...args];
-    const child = execFile(process.execPath, argv, (_error, stdout, stderr) =>
-      resolve({ code: child.exitCode ?? -1, stdout, stderr }),
-    );
-  });
-}
-
+const spanwire = (context: string, ...args: readonly string[]) => runCli(args, { context });
 const fileOf = (name: string) => join(hub.directory, `${name}.json`);
 const create = (name: string, role: string, as = hub.contextFile) =>
   spanwire(as, "operator", "create", name, "--role", role, "--out", fileOf(name), "--ttl", "1h");
