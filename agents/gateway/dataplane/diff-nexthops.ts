@@ -1,6 +1,7 @@
 /** @module Nexthop objects and groups of them. */
 import type { Nexthop } from "@spanwire/core/desired/state";
 import type { ObservedNexthop } from "../kernel/port.ts";
+import { areSame } from "./same-lists.ts";
 import type { Planned } from "./step.ts";
 
 export interface NexthopPlan {
@@ -15,6 +16,7 @@ export interface NexthopPlan {
  * is removed and made anew. What is in our range, wanted by nobody and none that we would make stays.
  */
 export function diffNexthops(wanted: readonly Nexthop[], present: readonly ObservedNexthop[]): NexthopPlan {
+  if (areSame(wanted, present, (a, b) => a.id === b.id && canReplace(b, a) && isSame(b, a))) return NOTHING;
   const left = new Map(present.map((nexthop) => [nexthop.id, nexthop]));
   const planned: Planned[] = [];
   const remade = new Set<number>();
@@ -43,6 +45,8 @@ export function diffNexthops(wanted: readonly Nexthop[], present: readonly Obser
   return { planned, remade };
 }
 
+const NOTHING: NexthopPlan = { planned: [], remade: new Set() };
+
 /** Devices first: whether a group has to be written again depends on them. */
 function byKind(nexthops: readonly Nexthop[]): readonly Nexthop[] {
   return [...nexthops.filter(({ kind }) => kind === "device"), ...nexthops.filter(({ kind }) => kind === "group")];
@@ -56,14 +60,19 @@ function canReplace(current: ObservedNexthop, next: Nexthop): boolean {
 
 function isSame(current: ObservedNexthop, next: Nexthop): boolean {
   if (next.kind === "device") return current.kind === "device" && current.device === next.device;
-  return current.kind === "group" && membersKey(current) === membersKey(next);
+  return current.kind === "group" && areSame(byId(current), byId(next), isSameMember);
 }
 
-function membersKey({ members }: Extract<Nexthop, { kind: "group" }>): string {
-  return members
-    .map(({ id, weight }) => `${id},${weight}`)
-    .sort()
-    .join();
+type Group = Extract<Nexthop, { kind: "group" }>;
+type GroupMember = Group["members"][number];
+
+/** Most groups have one member, and those of several are few. */
+function byId({ members }: Group): readonly GroupMember[] {
+  return members.length < 2 ? members : members.toSorted((a, b) => a.id - b.id);
+}
+
+function isSameMember(a: GroupMember, b: GroupMember): boolean {
+  return a.id === b.id && a.weight === b.weight;
 }
 
 function hasMemberOf(nexthop: Nexthop, ids: ReadonlySet<number>): boolean {

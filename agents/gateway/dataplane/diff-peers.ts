@@ -2,6 +2,7 @@
 import type { Peer } from "@spanwire/core/desired/state";
 import type { Change } from "../kernel/change.ts";
 import { isNumericEndpoint } from "./numeric-endpoint.ts";
+import { areSame } from "./same-lists.ts";
 import type { Planned } from "./step.ts";
 
 /** As observed, or as wished before. */
@@ -19,6 +20,7 @@ export interface PresentPeer
  * a device claim one prefix the first has it, so that they do not take it from each other for ever.
  */
 export function diffPeers(wanted: readonly Peer[], present: readonly PresentPeer[]): Planned[] {
+  if (areSame(wanted, present, isSamePeer)) return [];
   const owners = ownersOf(wanted);
   const left = new Map(present.map((peer) => [peerKey(peer), peer]));
   const given = new Set<string>();
@@ -48,6 +50,17 @@ export function diffPeers(wanted: readonly Peer[], present: readonly PresentPeer
     planned.push({ step: "remove-peer", change: { kind: "remove-peer", device, publicKey } });
   }
   return planned;
+}
+
+/** Where the kernel has all that is wanted no prefix has two owners: there it can have but one. */
+function isSamePeer(a: Peer, b: PresentPeer): boolean {
+  return (
+    a.device === b.device &&
+    a.publicKey === b.publicKey &&
+    a.keepaliveSeconds === b.keepaliveSeconds &&
+    (a.hasPresharedKey === b.hasPresharedKey || b.live) &&
+    areSame(a.allowedIps, b.allowedIps, Object.is)
+  );
 }
 
 function ownersOf(peers: readonly Peer[]): ReadonlyMap<string, Peer> {
@@ -89,7 +102,7 @@ function update(peer: Peer, current: PresentPeer, missing: readonly string[]): P
   return changes.map((change) => ({ step: "peer", change }));
 }
 
-export function peerKey({ device, publicKey }: Pick<Peer, "device" | "publicKey">): string {
+function peerKey({ device, publicKey }: Pick<Peer, "device" | "publicKey">): string {
   return `${device} ${publicKey}`;
 }
 

@@ -1,6 +1,7 @@
 /** @module Routes of our table, and the rules that lead to it. */
 import type { Route, Rule } from "@spanwire/core/desired/state";
 import type { ObservedRoute } from "../kernel/port.ts";
+import { areSame } from "./same-lists.ts";
 import type { Planned } from "./step.ts";
 
 /**
@@ -13,6 +14,7 @@ export function diffRoutes(
   present: readonly ObservedRoute[],
   remade: ReadonlySet<number> = new Set(),
 ): Planned[] {
+  if (remade.size === 0 && areSame(wanted, present, isSame)) return [];
   const left = new Map(present.filter((route) => !isBy(route, remade)).map((route) => [slotOf(route), route]));
   const planned: Planned[] = [];
   const seen = new Set<string>();
@@ -62,14 +64,19 @@ function slotOf({ table, destination, metric }: ObservedRoute): string {
   return `${table} ${destination} ${metric}`;
 }
 
-function isSameRoute(a: ObservedRoute, b: Route): boolean {
-  return a.mtuBytes === b.mtuBytes && targetKey(a.target) === targetKey(b.target);
+function isSame(a: Route, b: ObservedRoute): boolean {
+  return a.destination === b.destination && a.metric === b.metric && a.table === b.table && isSameRoute(b, a);
 }
 
-function targetKey(target: ObservedRoute["target"]): string {
-  if (target.kind === "nexthop") return `nexthop ${target.id} ${target.source}`;
-  if (target.kind === "device") return `device ${target.device} ${target.source}`;
-  return target.kind;
+/** In one slot. */
+function isSameRoute(a: ObservedRoute, b: Route): boolean {
+  return a.mtuBytes === b.mtuBytes && isSameTarget(a.target, b.target);
+}
+
+function isSameTarget(a: ObservedRoute["target"], b: Route["target"]): boolean {
+  if (a.kind === "nexthop") return b.kind === "nexthop" && a.id === b.id && a.source === b.source;
+  if (a.kind === "device") return b.kind === "device" && a.device === b.device && a.source === b.source;
+  return a.kind === b.kind;
 }
 
 function ruleKey({ family, priority, notFwmark, table }: Rule): string {

@@ -4,9 +4,9 @@ import type { Peer } from "@spanwire/core/desired/state";
 import type { Clock } from "@spanwire/core/time";
 import type { Change } from "../kernel/change.ts";
 import type { ObservedPeer } from "../kernel/port.ts";
-import { peerKey } from "./diff-peers.ts";
 import { isNumericEndpoint } from "./numeric-endpoint.ts";
 import type { Observed } from "./observe.ts";
+import { PeerMap } from "./peer-map.ts";
 import { type Resolve, resolveEndpoint, splitEndpoint } from "./resolve-endpoint.ts";
 
 export interface EndpointsOptions {
@@ -39,7 +39,7 @@ const PATIENCE_MS = 30_000;
 
 export class Endpoints {
   readonly #options: EndpointsOptions;
-  #watched = new Map<string, Watched>();
+  #watched = new PeerMap<Watched>();
   #remote: readonly string[] = [];
   #lookedAtMs = 0;
 
@@ -57,36 +57,38 @@ export class Endpoints {
   look(wanted: readonly Peer[], { devices }: Pick<Observed, "devices">, remote: readonly string[]): Change[] {
     this.#lookedAtMs = this.#options.clock.now();
     this.#remote = remote;
-    const seen = new Map<string, ObservedPeer>();
+    const seen = new PeerMap<ObservedPeer>();
     for (const { name: device, peers } of devices.values()) {
-      for (const peer of peers) seen.set(peerKey({ device, publicKey: peer.publicKey }), peer);
+      for (const peer of peers) seen.set({ device, publicKey: peer.publicKey }, peer);
     }
     const former = this.#watched;
-    this.#watched = new Map();
-    return wanted.flatMap((peer) => {
-      const observed = seen.get(peerKey(peer));
+    this.#watched = new PeerMap();
+    const changes: Change[] = [];
+    for (const peer of wanted) {
+      const observed = seen.get(peer);
       const facts = observed === undefined ? factsOfNew(peer) : factsOf(peer, observed);
-      const watched = { memory: undefined, lookup: undefined, attempts: 0, ...former.get(peerKey(peer)), facts };
-      this.#watched.set(peerKey(peer), watched);
-      return [...this.#takeResolved(peer, watched), ...this.#decide(peer, watched)];
-    });
+      const watched = former.get(peer) ?? watch(facts);
+      watched.facts = facts;
+      this.#watched.set(peer, watched);
+      changes.push(...this.#takeResolved(peer, watched), ...this.#decide(peer, watched));
+    }
+    return changes;
   }
 
   /** Decides for peers whose wish changed, by what the last look showed of them. */
   change(former: readonly Peer[], next: readonly Peer[]): Change[] {
-    const left = new Map(former.map((peer) => [peerKey(peer), peer]));
+    const left = new Set(former);
     const changes = next.flatMap((peer) => {
-      const key = peerKey(peer);
-      const isSame = left.get(key)?.endpoints.join() === peer.endpoints.join();
-      left.delete(key);
-      if (isSame) return [];
-      const known = this.#watched.get(key);
-      const facts = known === undefined ? factsOfNew(peer) : { ...known.facts, candidates: peer.endpoints };
-      const watched = { memory: undefined, attempts: 0, ...known, lookup: undefined, facts };
-      this.#watched.set(key, watched);
+      const before = former.find((each) => each.device === peer.device && each.publicKey === peer.publicKey);
+      if (before !== undefined) left.delete(before);
+      if (before?.endpoints.join() === peer.endpoints.join()) return [];
+      const watched = this.#watched.get(peer) ?? watch(factsOfNew(peer));
+      watched.facts = { ...watched.facts, candidates: peer.endpoints };
+      watched.lookup = undefined;
+      this.#watched.set(peer, watched);
       return this.#decide(peer, watched);
     });
-    for (const key of left.keys()) this.#watched.delete(key);
+    for (const peer of left) this.#watched.delete(peer);
     return changes;
   }
 
@@ -128,6 +130,10 @@ export class Endpoints {
       },
     );
   }
+}
+
+function watch(facts: Facts): Watched {
+  return { facts, memory: undefined, lookup: undefined, attempts: 0 };
 }
 
 function writeEndpoint(peer: Peer, watched: Watched, endpoint: string): Change[] {
