@@ -34,7 +34,7 @@ describe("observed facts", () => {
       facts: { keys: [{ epoch: 0n, plane: "a", ...generateWireGuardKey() }] as const },
       want: true,
     },
-    { name: "a new network", facts: { connected: ["10.9.0.0/24"] }, want: true },
+    { name: "a new network", facts: { connected: [{ device: "lan", network: "10.9.0.0/24" }] }, want: true },
     { name: "a new route", facts: { localRoutes: ["10.9.0.0/24"] }, want: true },
     {
       name: "a device that forwards no more",
@@ -50,7 +50,7 @@ describe("observed facts", () => {
   test("are part of the next plan", () => {
     const { planner } = start();
     planner.plan("all");
-    planner.observe({ connected: ["10.9.0.0/24"] });
+    planner.observe({ connected: [{ device: "lan", network: "10.9.0.0/24" }] });
     expect(planner.plan("all")?.compiled.baseChanged).toBe(true);
   });
 });

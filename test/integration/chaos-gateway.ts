@@ -14,7 +14,7 @@ import { DEFAULT_RESILIENT_BUCKETS, DEFAULT_ROUTING } from "@spanwire/core/desir
 import type { Secret } from "@spanwire/core/identity/secret";
 import type { RecordMap } from "@spanwire/core/records/record-map";
 import type { AgentSettings } from "@spanwire/gateway/agent";
-import { localNetworks } from "@spanwire/gateway/dataplane/local-networks";
+import { networkFacts } from "@spanwire/gateway/dataplane/local-networks";
 import { Reconciler } from "@spanwire/gateway/dataplane/reconcile";
 import { ensureIdentity } from "@spanwire/gateway/identity/gateway-identity";
 import { ensureEpochKey } from "@spanwire/gateway/identity/wireguard-keys";
@@ -167,7 +167,7 @@ export async function startChaosGateway(options: ChaosGatewayOptions): Promise<C
       const planner = new Planner(map, { clusterId, ordinal }, DATAPLANE);
       planner.observe({
         keys: [await ensureEpochKey(stateDirectory, map.epoch?.active ?? 0n)],
-        connected: localNetworks(await fresh.network.host()),
+        ...networkFacts(await fresh.network.host()),
         control: ["127.0.0.1"],
       });
       const planned = planner.plan("all");

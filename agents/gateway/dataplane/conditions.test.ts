@@ -31,6 +31,7 @@ const diverting: ObservedRoute = {
 };
 const firewall = {
   remote: [],
+  kept: [],
   lanePrefix: "sw-",
   stableDevice: "sw0",
   mark: { mark: 4096, mask: 4096 },

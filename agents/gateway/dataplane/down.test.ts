@@ -7,7 +7,7 @@ import { bring, EU, US, wishOf } from "./testing.ts";
 
 async function upKernel(): Promise<FakeKernel> {
   const kernel = new FakeKernel();
-  await bring(kernel, wishOf({ clusters: [EU, US] }, { connected: ["10.1.4.0/24"] }));
+  await bring(kernel, wishOf({ clusters: [EU, US] }, { connected: [{ device: "lan", network: "10.1.4.0/24" }] }));
   return kernel;
 }
 

@@ -9,6 +9,7 @@ import { observe } from "./observe.ts";
 
 const MODEL: Firewall = {
   remote: ["10.2.0.0/16"],
+  kept: [],
   lanePrefix: "sw-",
   stableDevice: "sw0",
   mark: { mark: 0x1000, mask: 0x1000 },

@@ -166,6 +166,8 @@ function isSameHost(a: Desired, b: Desired): boolean {
   return a.base === b.base && (a.firewall === b.firewall || isDeepStrictEqual(a.firewall, b.firewall));
 }
 
+const LISTS_OF_FIREWALL = ["remote", "kept", "forward", "snat"] as const;
+
 function isOfFirewall({ former, next }: FragmentChange): boolean {
-  return former.remote !== next.remote || former.forward !== next.forward || former.snat !== next.snat;
+  return LISTS_OF_FIREWALL.some((list) => former[list] !== next[list]);
 }

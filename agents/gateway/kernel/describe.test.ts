@@ -60,6 +60,7 @@ const CHANGES: readonly Change[] = [
     kind: "replace-firewall",
     firewall: {
       remote: ["10.2.0.0/16"],
+      kept: [],
       lanePrefix: "sw-",
       stableDevice: "sw0",
       mark: { mark: 1, mask: 1 },

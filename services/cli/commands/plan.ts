@@ -102,6 +102,8 @@ function assumedFacts(map: RecordMap, clusterId: string, ordinal: number): Local
     ipv6: "routed",
     connected: [],
     localRoutes: [],
+    defaultRoutes: [],
+    loneAddresses: [],
     notForwarding: [],
     ipv6Forwarding: true,
     control: [],

@@ -6,6 +6,7 @@ import type { Context, PlaneInUse } from "./context.ts";
 import { EMPTY_FRAGMENT, type FirewallFrame, type Fragment } from "./desired.ts";
 import { forwardingConditions } from "./forwarding.ts";
 import { LANE_PREFIX, laneIndex, laneName, STABLE_DEVICE } from "./lane.ts";
+import { ownPrefixConditions } from "./own-prefix.ts";
 import type { Address, ForwardRule, Link, Plane, Route } from "./state.ts";
 
 const IPV4_AND_TCP_HEADER_BYTES = 40;
@@ -38,6 +39,7 @@ export function compileBase(context: Context, { through, unknownKeys }: BaseInpu
     conditions: [
       ...conditionsOfHost(context),
       ...forwardingConditions(context, through),
+      ...ownPrefixConditions(context),
       ...unknownKeys.map(unknownRecord),
     ],
   };

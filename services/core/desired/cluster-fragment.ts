@@ -45,8 +45,8 @@ export type Carrier =
   | { readonly usable: true; readonly id: string; readonly block: number }
   | { readonly usable: false; readonly id: string; readonly why: string };
 
-function guardOf({ blackholes, remote, forward, snat, conditions }: ClusterPlan): Fragment {
-  return { ...EMPTY_FRAGMENT, routes: blackholes, remote, forward, snat, conditions };
+function guardOf({ blackholes, remote, kept, forward, snat, conditions }: ClusterPlan): Fragment {
+  return { ...EMPTY_FRAGMENT, routes: blackholes, remote, kept, forward, snat, conditions };
 }
 
 /** Serving before draining before down: the group never empties while there is a peer at all. */

@@ -11,7 +11,7 @@ import { forwardRules, snatRules } from "./crossing.ts";
 import { type GatewayPlan, planGateways } from "./gateway-plan.ts";
 import type { Member } from "./member.ts";
 import { trimmed } from "./reuse.ts";
-import { isKept, notCarriedConditions, shadowConditions } from "./shadow.ts";
+import { isKept, keptNetworks, notCarriedConditions, shadowConditions } from "./shadow.ts";
 import type { Firewall, ForwardRule, Route } from "./state.ts";
 
 export interface ClusterPlan {
@@ -20,6 +20,7 @@ export interface ClusterPlan {
   /** There whatever happens to the tunnels: nothing for the cluster ever leaves in clear. */
   readonly blackholes: readonly Route[];
   readonly remote: readonly string[];
+  readonly kept: Firewall["kept"];
   readonly forward: readonly ForwardRule[];
   readonly snat: Firewall["snat"];
   /** What routes to the cluster's group, or to that of the cluster that carries the pair. */
@@ -50,6 +51,7 @@ export function planCluster(context: Context, { member, verdict, carries }: Plan
     verdict,
     blackholes: owned.filter(({ family }) => routable.includes(family)).map((prefix) => blackhole(context, prefix)),
     remote: owned.flatMap((prefix) => guarded(prefix, kept)).map(({ text }) => text),
+    kept: trimmed(owned.flatMap((prefix) => keptNetworks(context, prefix))),
     forward: forwardRules(context, { id: member.id, owned }, verdict),
     snat: verdict.linked ? snatRules(context, owned) : NONE,
     destinations: trimmed(routed.filter((prefix) => !isKept(context, prefix))),

@@ -11,7 +11,11 @@ test("compiling in steps gives what compiling from scratch gives, and names ever
   fc.assert(
     fc.property(anyMesh, fc.array(anyStep, { maxLength: 8 }), fc.boolean(), (mesh, steps, isHinted) => {
       const map = testMap({ ...mesh, clusters: [...mesh.clusters.filter(({ id }) => id !== "c0"), SELF] });
-      const local = testLocal(map, "c0", 0, { ipv6: "routed", connected: ["10.3.0.0/24"], snat: ["192.168.0.0/24"] });
+      const local = testLocal(map, "c0", 0, {
+        ipv6: "routed",
+        connected: [{ device: "lan", network: "10.3.0.0/24" }],
+        snat: ["192.168.0.0/24"],
+      });
       const liveness = new Map();
       const compiler = createCompiler();
       let before = compiler.compile({ view: map, local, liveness });

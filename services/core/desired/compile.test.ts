@@ -16,7 +16,13 @@ import {
 } from "./testing.ts";
 
 test("two clusters of two gateways: what gateway eu.0 holds", () => {
-  const facts = { connected: ["10.1.0.0/24", "192.0.2.0/24"], control: ["203.0.113.9"] };
+  const facts = {
+    connected: [
+      { device: "lan", network: "10.1.0.0/24" },
+      { device: "eth0", network: "192.0.2.0/24" },
+    ],
+    control: ["203.0.113.9"],
+  };
   expect(planOf({ clusters: [EU, US] }, "eu", facts)).toMatchInlineSnapshot(`
     "# devices
     sw-a0 wireguard mtu 1420 listen-port 51820 fwmark 0x1000 public-key AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=

@@ -9,6 +9,8 @@ export type ConditionType =
   | "TransitUnavailable"
   /** A remote prefix covers, or lies in, a network of this host. */
   | "PrefixShadowsLocal"
+  /** Nothing on this host says where a prefix of its own cluster is. */
+  | "OwnPrefixNotLocal"
   | "OverlayMeetsLocalRoute"
   /** The kernel drops what our own networks send, because forwarding is off where it comes in. */
   | "LanNotForwarding"

@@ -32,7 +32,15 @@ export interface Context {
   readonly routable: readonly Family[];
   /** What stays local whatever the map says: connected subnets and the control addresses. */
   readonly kept: readonly Cidr[];
+  /** The first of the two, with the device of each. */
+  readonly connected: readonly ConnectedNetwork[];
+  readonly control: readonly Cidr[];
   readonly localRoutes: readonly Cidr[];
+}
+
+export interface ConnectedNetwork {
+  readonly cidr: Cidr;
+  readonly device: string;
 }
 
 export interface PlaneInUse {
@@ -70,6 +78,8 @@ export function readContext(inputs: ContextInputs): Context | undefined {
   const { maxGateways } = mesh;
   const overlay = parseOverlay(mesh);
   const own = admission && findMember(admission, { overlay, maxGateways });
+  const connected = local.connected.map(({ device, network }) => ({ cidr: parseCidr(network), device }));
+  const control = local.control.map((address) => hostCidr(parseIp(address)));
   return {
     local,
     overlay,
@@ -83,9 +93,16 @@ export function readContext(inputs: ContextInputs): Context | undefined {
     isReachable,
     carried: local.ipv6 === "routed" ? ["ipv4", "ipv6"] : ["ipv4"],
     routable: local.ipv6 === "off" ? ["ipv4"] : ["ipv4", "ipv6"],
-    kept: [...local.connected.map(parseCidr), ...local.control.map((address) => hostCidr(parseIp(address)))],
+    kept: distinct([...connected.map(({ cidr }) => cidr), ...control]),
+    connected,
+    control,
     localRoutes: local.localRoutes.map(parseCidr),
   };
+}
+
+/** A network may be on several devices. */
+function distinct(prefixes: readonly Cidr[]): readonly Cidr[] {
+  return [...new Map(prefixes.map((prefix) => [prefix.text, prefix])).values()];
 }
 
 /** An opening epoch on the active one's plane could only take its lanes away: it is not obeyed. */

@@ -18,12 +18,13 @@ export interface Desired {
 /** Every list in an order that follows from the records alone. */
 export interface Fragment extends Omit<KernelState, "firewall"> {
   readonly remote: Firewall["remote"];
+  readonly kept: Firewall["kept"];
   readonly forward: Firewall["forward"];
   readonly snat: Firewall["snat"];
   readonly conditions: readonly Condition[];
 }
 
-export type FirewallFrame = Omit<Firewall, "remote" | "forward" | "snat">;
+export type FirewallFrame = Omit<Firewall, "remote" | "kept" | "forward" | "snat">;
 
 const NONE: readonly never[] = Object.freeze([]);
 
@@ -36,6 +37,7 @@ export const EMPTY_FRAGMENT: Fragment = {
   routes: NONE,
   rules: NONE,
   remote: NONE,
+  kept: NONE,
   forward: NONE,
   snat: NONE,
   conditions: NONE,
@@ -86,6 +88,11 @@ export function flatten({ base, clusters, firewall }: Desired): KernelState {
         pieces,
         (piece) => piece.remote,
         (prefix) => prefix,
+      ),
+      kept: sorted(
+        pieces,
+        (piece) => piece.kept,
+        (network) => network.prefix,
       ),
       forward: sorted(pieces, (piece) => piece.forward, forwardKey),
       snat: sorted(

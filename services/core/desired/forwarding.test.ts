@@ -39,7 +39,7 @@ test.each<Case>([
   },
   {
     name: "a wider network that is connected",
-    facts: { connected: ["10.0.0.0/8"], notForwarding: [{ ...LAN, network: "10.0.0.0/8" }] },
+    facts: { connected: [{ ...LAN, network: "10.0.0.0/8" }], notForwarding: [{ ...LAN, network: "10.0.0.0/8" }] },
     says: [
       "device lan: lan does not forward, so 10.0.0.0/8 cannot send into the mesh by this gateway: sysctl -w net.ipv4.conf.lan.forwarding=1",
     ],

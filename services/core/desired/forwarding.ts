@@ -27,7 +27,7 @@ function lansNotForwarding({ own, local }: Context): readonly Condition[] {
   const concerned = local.notForwarding.filter(({ network }) => {
     const cidr = parseCidr(network);
     // A wider route by a router ("10.0.0.0/8 by the core router") does not say that our hosts are there.
-    const meets = local.connected.includes(network) ? overlaps : containsCidr;
+    const meets = local.connected.some((each) => each.network === network) ? overlaps : containsCidr;
     return senders.some((sender) => meets(sender, cidr));
   });
   const byDevice = Map.groupBy(concerned, ({ device }) => device);

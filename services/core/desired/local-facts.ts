@@ -17,9 +17,13 @@ export interface LocalFacts {
   /** routed: carried by the lanes. guarded: not carried, and never leaves in clear. off: this kernel has none. */
   readonly ipv6: "routed" | "guarded" | "off";
   /** Subnets of this host's own devices, lanes excepted: they stay local (`throw`). */
-  readonly connected: readonly string[];
+  readonly connected: readonly LocalNetwork[];
   /** Networks that this host reaches by a router: compared with remote prefixes, never changed. */
   readonly localRoutes: readonly string[];
+  /** By which devices packets leave that no other route takes ("0.0.0.0/0", "::/0"). */
+  readonly defaultRoutes: readonly LocalNetwork[];
+  /** Addresses of this host ("10.1.0.1/32") in none of its subnets: on loopback, or given out one by one. */
+  readonly loneAddresses: readonly string[];
   /** Local IPv4 networks, and the device that their packets come in by, where it does not forward them. */
   readonly notForwarding: readonly LocalNetwork[];
   /** Whether the host forwards IPv6 at all: that setting counts for every device at once. */

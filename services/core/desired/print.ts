@@ -77,10 +77,11 @@ function printRule({ family, priority, notFwmark, table }: Rule): string {
   return `${priority}: not from all fwmark ${hex(notFwmark.mark)}/${hex(notFwmark.mask)} lookup ${table} (${family})`;
 }
 
-function printFirewall({ remote, lanePrefix, mark, forward, snat, mssClamp }: Firewall): string[] {
+function printFirewall({ remote, kept, lanePrefix, mark, forward, snat, mssClamp }: Firewall): string[] {
   return [
     `guard by ${lanePrefix}* or mark ${hex(mark.mark)}/${hex(mark.mask)} only:`,
     ...remote.map((prefix) => `  ${prefix}`),
+    ...kept.map(({ prefix, devices }) => `  ${prefix}, which is local: by ${devices.join(", ")} only`),
     ...forward.map(printForward),
     ...snat.map(({ source, destination, to }) => `snat ${source} -> ${destination} to ${to}`),
     ...(mssClamp === undefined ? [] : [`mss at most ${mssClamp.ipv4} (ipv4), ${mssClamp.ipv6} (ipv6)`]),

@@ -12,6 +12,7 @@ export function reuseFragment(former: Fragment | undefined, next: Fragment): Fra
     routes: reuseList(former?.routes, next.routes),
     rules: reuseList(former?.rules, next.rules),
     remote: reuseList(former?.remote, next.remote),
+    kept: reuseList(former?.kept, next.kept),
     forward: reuseList(former?.forward, next.forward),
     snat: reuseList(former?.snat, next.snat),
     conditions: reuseList(former?.conditions, next.conditions),

@@ -1,12 +1,27 @@
 /** @module Remote prefixes that meet the host's own networks, and those that it cannot carry. */
-import { type Cidr, containsCidr, overlaps } from "../address/cidr.ts";
+import { type Cidr, containsCidr, overlaps, subtract } from "../address/cidr.ts";
 import type { Condition } from "./condition.ts";
 import type { Context } from "./context.ts";
 import type { Member } from "./member.ts";
+import type { KeptNetwork } from "./state.ts";
 
 /** Whether a local network takes the whole prefix, so that no route to it may be made. */
 export function isKept({ kept }: Context, prefix: Cidr): boolean {
   return kept.some((local) => local.bits === prefix.bits && overlaps(local, prefix));
+}
+
+/** The local networks inside a prefix, without hub and NATS: those are reached by whatever way there is. */
+export function keptNetworks({ connected, control }: Context, prefix: Cidr): readonly KeptNetwork[] {
+  const inside = connected.filter(({ cidr }) => containsCidr(prefix, cidr));
+  return inside
+    .filter(({ cidr }, index) => inside.findIndex((other) => other.cidr.text === cidr.text) === index)
+    .flatMap(({ cidr }) => {
+      // A packet that the longer of two networks takes is in the other one, too.
+      const sharing = inside.filter((other) => overlaps(other.cidr, cidr)).map(({ device }) => device);
+      const devices = [...new Set(sharing)].sort();
+      const elsewhere = control.filter((address) => containsCidr(cidr, address));
+      return subtract(cidr, elsewhere).map(({ text }) => ({ prefix: text, devices }));
+    });
 }
 
 /**

@@ -100,6 +100,8 @@ export interface Rule {
 export interface Firewall {
   /** Remote prefixes: what may neither leave nor enter except by the lanes. Sorted. */
   readonly remote: readonly string[];
+  /** Networks of this host inside a remote prefix: no part of `remote`, but bound to their devices. Sorted. */
+  readonly kept: readonly KeptNetwork[];
   /** What the lanes' names begin with ("sw-"), and the device of the stable address ("sw0"): what the guard excepts. */
   readonly lanePrefix: string;
   readonly stableDevice: string;
@@ -110,6 +112,13 @@ export interface Firewall {
   readonly snat: readonly { readonly source: string; readonly destination: string; readonly to: string }[];
   /** Largest TCP segment for packets through the lanes, by family; undefined leaves MSS alone. */
   readonly mssClamp: { readonly ipv4: number; readonly ipv6: number } | undefined;
+}
+
+/** Its packets leave by one of these devices or not at all: a default route would take them the day the network is gone. */
+export interface KeptNetwork {
+  readonly prefix: string;
+  /** Sorted. */
+  readonly devices: readonly string[];
 }
 
 /** One allowed tuple. Its mirror (answers) is allowed without conntrack; a SYN without ACK only forward. */

@@ -145,6 +145,8 @@ export function testLocal(map: TestMap, clusterId: string, ordinal = 0, facts: P
     ipv6: "guarded",
     connected: [],
     localRoutes: [],
+    defaultRoutes: [],
+    loneAddresses: [],
     notForwarding: [],
     ipv6Forwarding: true,
     control: [],

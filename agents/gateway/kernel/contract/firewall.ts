@@ -5,7 +5,7 @@ import type { ContractCase } from "../contract.ts";
 import { firewallDigest } from "../nft/digest.ts";
 import { SAMPLE as FULL } from "../nft/sample.ts";
 
-const EMPTY: Firewall = { ...FULL, remote: [], forward: [], snat: [], mssClamp: undefined };
+const EMPTY: Firewall = { ...FULL, remote: [], kept: [], forward: [], snat: [], mssClamp: undefined };
 
 export const firewallContract: readonly ContractCase[] = [
   {
@@ -43,6 +43,7 @@ export const firewallContract: readonly ContractCase[] = [
         FULL,
         EMPTY,
         { ...FULL, remote: FULL.remote.slice(1) },
+        { ...FULL, kept: [] },
         { ...FULL, mark: { mark: 0x2000, mask: 0x2000 } },
         { ...FULL, forward: FULL.forward.slice(1) },
         { ...FULL, mssClamp: { ipv4: 1379, ipv6: 1360 } },

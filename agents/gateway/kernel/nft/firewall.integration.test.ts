@@ -7,6 +7,7 @@ import { createPacketLab, type PacketLab } from "./packet-lab.ts";
 
 const MODEL: Firewall = {
   remote: ["10.2.0.0/16", "fd00:2::/64"],
+  kept: [],
   lanePrefix: "sw-",
   stableDevice: "sw0",
   mark: { mark: 0x1000, mask: 0x1000 },
@@ -109,6 +110,21 @@ for (const { family, prefixes } of FAMILIES) {
     expect(await lab.heard(outside, "pings")).toBe(0);
     await lab.pings(lab.gateway, remote, ["-m", "4096"]); // marked, as WireGuard's own packets are
     expect(await lab.heard(outside, "pings")).toBe(1);
+  });
+
+  test(`${family}: a network that is kept leaves by its own devices`, async () => {
+    await using lab = await createPacketLab(family);
+    const { local, remote, outside, gateway } = lab;
+    await lab.leadOutside();
+    const leak = () => lab.delivers(local, remote, { port: 9000, fromPort: 5000, at: outside });
+    const kept = (device: string) => [{ prefix: prefixes.destination, devices: [device] }];
+    await apply(lab, { remote: [], kept: kept("lan") });
+    expect(await leak()).toBe(false);
+    expect((await lab.kernel.firewall.counters()).get("guard/out")?.packets).toBeGreaterThan(0);
+    await apply(lab, { remote: [], kept: [...kept("out"), { prefix: prefixes.source, devices: ["lan"] }] });
+    expect(await leak()).toBe(true);
+    expect(await lab.pings(gateway, local)).toBe(true);
+    expect(await lab.pings(gateway, gateway)).toBe(true);
   });
 
   test(`${family}: translates to the fixed address`, async () => {

@@ -10,6 +10,7 @@ import { SAMPLE } from "./sample.ts";
 
 const MODEL: Firewall = {
   remote: ["10.2.0.0/16", "198.18.0.64/26", "fd00:2::/64"],
+  kept: [],
   lanePrefix: "sw-",
   stableDevice: "sw0",
   mark: { mark: 0x1000, mask: 0x1000 },
@@ -97,19 +98,22 @@ test("the sample, by which a change of the rendering is known, has every form of
   const known = new Set(formsOf(SAMPLE));
   const anyModel = fc.record({
     remote: fc.uniqueArray(anyPrefix, { maxLength: 5 }),
+    kept: fc.array(fc.record({ prefix: anyPrefix, devices: fc.constantFrom(["lan"], ["br0", "lan"]) }), {
+      maxLength: 3,
+    }),
     forward: fc.array(anyRule, { maxLength: 5 }),
     translated: fc.subarray(["10.1.0.0/16", "fd00:1::/64"]),
     clamped: fc.boolean(),
   });
   fc.assert(
-    fc.property(anyModel, ({ remote, forward, translated, clamped }) => {
+    fc.property(anyModel, ({ remote, kept, forward, translated, clamped }) => {
       const snat = translated.map((source) => ({
         source,
         destination: source,
         to: source.includes(":") ? "fd00::30" : "198.18.0.48",
       }));
       const mssClamp = clamped ? { ipv4: 1380, ipv6: 1360 } : undefined;
-      for (const form of formsOf({ ...MODEL, remote, forward, snat, mssClamp })) expect(known).toContain(form);
+      for (const form of formsOf({ ...MODEL, remote, kept, forward, snat, mssClamp })) expect(known).toContain(form);
     }),
   );
 });

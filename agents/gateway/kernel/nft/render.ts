@@ -1,5 +1,5 @@
 /** @module The firewall model as the table `inet spanwire`: pure, same model, same bytes. */
-import type { Firewall } from "@spanwire/core/desired/state";
+import type { Firewall, KeptNetwork } from "@spanwire/core/desired/state";
 import { accept, count, drop, masked, match, meta, type NamedSet, payload, prefix, type Ruleset } from "./commands.ts";
 import { remotePrefixes } from "./remote-prefixes.ts";
 import { renderFixedSource } from "./render-fixed-source.ts";
@@ -39,7 +39,7 @@ function remoteSets(remote: readonly string[]): NamedSet[] {
 }
 
 /** Packets to a remote prefix leave by a lane or not at all: the last thing seen of them, after every translation. */
-function guardOut({ lanePrefix, stableDevice, mark }: Firewall) {
+function guardOut({ lanePrefix, stableDevice, mark, kept }: Firewall) {
   return {
     name: "guard-out",
     hook: { type: "filter", hook: "postrouting", prio: 300 },
@@ -48,8 +48,16 @@ function guardOut({ lanePrefix, stableDevice, mark }: Firewall) {
       [match(meta("oifname"), stableDevice), accept],
       [match(masked(meta("mark"), mark.mask), mark.mark), accept],
       ...REMOTE_SETS.map(({ set, protocol }) => [match(payload(protocol, "daddr"), set), count(GUARD_OUT), drop]),
+      ...kept.map(leavesByItsDevices),
     ],
   } as const;
+}
+
+/** Loopback takes what the host sends to its own address there. */
+function leavesByItsDevices({ prefix: text, devices }: KeptNetwork) {
+  const daddr = payload(text.includes(":") ? "ip6" : "ip", "daddr");
+  const elsewhere = match(meta("oifname"), { set: ["lo", ...devices] }, "!=");
+  return [match(daddr, prefix(text)), elsewhere, count(GUARD_OUT), drop];
 }
 
 /** Packets from a remote prefix come by a lane or not at all: the first thing seen of them, before connection tracking. */

@@ -6,6 +6,10 @@ import type { Firewall } from "@spanwire/core/desired/state";
 
 export const SAMPLE: Firewall = {
   remote: ["10.2.0.0/16", "10.2.3.0/24", "198.18.0.64/26", "198.18.0.130/32", "fd00:2::/64", "fd00:3::7/128"],
+  kept: [
+    { prefix: "10.4.0.0/25", devices: ["lan"] },
+    { prefix: "fd00:4::/64", devices: ["br0", "lan"] },
+  ],
   lanePrefix: "sw-",
   stableDevice: "sw0",
   mark: { mark: 0x1000, mask: 0x1000 },

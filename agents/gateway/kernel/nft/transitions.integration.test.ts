@@ -21,6 +21,7 @@ const anyModel: fc.Arbitrary<Firewall> = fc
   })
   .map(({ remote, ports, snat }) => ({
     remote: remote.sort(),
+    kept: [],
     lanePrefix: "sw-",
     stableDevice: "sw0",
     mark: { mark: 0x1000, mask: 0x1000 },

@@ -81,6 +81,7 @@ test("everything is written by uid 0 with CAP_NET_ADMIN alone, and nothing witho
         kind: "replace-firewall",
         firewall: {
           remote: ["10.2.0.0/16"],
+          kept: [],
           lanePrefix: "sw-",
           stableDevice: "sw0",
           mark: { mark: 1, mask: 1 },
