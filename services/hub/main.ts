@@ -18,7 +18,7 @@ import { openAudit } from "./audit/open-audit.ts";
 import type { HubConfig } from "./config.ts";
 import { answerAgents } from "./distribution/answer.ts";
 import { type Foundation, openFoundation } from "./foundation.ts";
-import { createGatewayUsers } from "./nats/gateway-users.ts";
+import { createNatsGatewayUsers } from "./nats/nats-gateway-users.ts";
 import { writeOperatorAccess } from "./operator-access.ts";
 import { lead } from "./planning/lead.ts";
 import { followReadiness } from "./readiness.ts";
@@ -92,7 +92,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const records = createAuditedRecords(audit.record);
   foundation.onIncident(records.onIncident);
   const hubConditions = () => [...foundation.keys.conditions(), ...audit.conditions()];
-  const users = createGatewayUsers({ operator, bans, registry: store.registry, clock });
+  const users = createNatsGatewayUsers({ operator, bans, registry: store.registry, clock });
   const reports = followReports({ status: store.status, records: map.records, clock, random, log, signal: running });
   const absentAfterMs = config.rotation.absentAfterSeconds * 1_000;
   const rotation = { reports, readProgress: createProgressReader(), absentAfterMs };

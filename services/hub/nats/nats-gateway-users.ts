@@ -1,4 +1,4 @@
-/** @module The NATS users of gateways, as the operator and the bans make them. */
+/** @module The NATS users of gateways, made by the operator and ended by the bans. */
 import type { Clock } from "@spanwire/core/time";
 import type { GatewayUsers } from "../registration/gateway-users.ts";
 import type { RegistryBucket } from "../state/port.ts";
@@ -12,7 +12,7 @@ export interface GatewayUserOptions {
   readonly clock: Clock;
 }
 
-export function createGatewayUsers({ operator, bans, registry, clock }: GatewayUserOptions): GatewayUsers {
+export function createNatsGatewayUsers({ operator, bans, registry, clock }: GatewayUserOptions): GatewayUsers {
   return {
     issue: ({ nkey, ...gateway }, expiresAtMs) =>
       operator.agentUserJwt(gateway, { nkey, nowMs: clock.now(), expiresAtMs }),
