@@ -11,6 +11,7 @@ import {
 import fc from "fast-check";
 import { gatewayKey } from "../records/key.ts";
 import type { Changed } from "./compile.ts";
+import type { PairLanes } from "./local-facts.ts";
 import {
   dropCluster,
   putCluster,
@@ -102,11 +103,12 @@ export type Step =
       readonly id: string;
       readonly ordinal: number;
       readonly down: boolean;
-      readonly plane: "a" | "b";
     }
+  | { readonly kind: "pair"; readonly id: string; readonly ordinal: number; readonly lanes: PairLanes }
   | { readonly kind: "policy"; readonly policy: PolicyInit }
   | { readonly kind: "epoch"; readonly epoch: NonNullable<TestMesh["epoch"]> };
 
+const EPOCHS = [0n, 1n, 2n, 3n];
 const anyId = fc.constantFrom(...IDS);
 export const anyStep: fc.Arbitrary<Step> = fc.oneof(
   {
@@ -133,15 +135,28 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
       id: anyId,
       ordinal: fc.nat(2),
       down: fc.boolean(),
-      plane: fc.constantFrom("a" as const, "b" as const),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("pair" as const),
+      id: anyId,
+      ordinal: fc.nat(2),
+      lanes: fc.record({ build: fc.subarray(EPOCHS), sendOn: fc.constantFrom(...EPOCHS, undefined) }),
     }),
   },
   { weight: 1, arbitrary: anyPolicy.map((policy) => ({ kind: "policy" as const, policy })) },
   { weight: 1, arbitrary: anyEpoch.map((epoch) => ({ kind: "epoch" as const, epoch })) },
 );
 
+export interface Seen {
+  readonly liveness: Map<string, { readonly down: boolean }>;
+  readonly pairs: Map<string, PairLanes>;
+}
+
 /** Takes the step and says what a compiler must be told of it. */
-export function take(step: Step, map: TestMap, liveness: Map<string, { down: boolean; plane: "a" | "b" }>): Changed {
+export function take(step: Step, map: TestMap, { liveness, pairs }: Seen): Changed {
   switch (step.kind) {
     case "put":
       putCluster(map, step.cluster);
@@ -156,7 +171,10 @@ export function take(step: Step, map: TestMap, liveness: Map<string, { down: boo
       map.statements.delete(gatewayKey(step.id, step.ordinal));
       return new Set([step.id]);
     case "liveness":
-      liveness.set(`${step.id}.${step.ordinal}`, { down: step.down, plane: step.plane });
+      liveness.set(`${step.id}.${step.ordinal}`, { down: step.down });
+      return new Set([step.id]);
+    case "pair":
+      pairs.set(`${step.id}.${step.ordinal}`, step.lanes);
       return new Set([step.id]);
     case "policy":
       map.linkPolicy = testMap({ clusters: [], policy: step.policy }).linkPolicy;

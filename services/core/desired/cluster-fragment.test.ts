@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { flatten } from "./desired.ts";
+import type { Pairs } from "./local-facts.ts";
+import type { KernelState } from "./state.ts";
 import { compileOnce, EU, linesOf, planOf, testLocal, testMap, US } from "./testing.ts";
 
 describe("a group of next hops", () => {
@@ -59,10 +61,41 @@ describe("a group of next hops", () => {
   });
 });
 
-test("the plane that liveness asks for carries, if the remote has a key there", () => {
+describe("in a rotation", () => {
   const map = testMap({ clusters: [EU, US], epoch: { active: 0n, opening: 1n } });
-  const liveness = new Map([["us.0", { down: false, plane: "b" as const }]]);
-  const { nexthops } = flatten(compileOnce(map, testLocal(map, "eu"), liveness).desired);
-  expect(nexthops).toContainEqual({ kind: "device", id: 518_000_100, family: "ipv4", device: "sw-b0" });
-  expect(nexthops).toContainEqual({ kind: "device", id: 518_000_101, family: "ipv4", device: "sw-a1" });
+  const compileWith = (pairs: Pairs) => flatten(compileOnce(map, testLocal(map, "eu"), new Map(), pairs).desired);
+  const lanesOfUs = ({ peers }: KernelState) => peers.map(({ device }) => device);
+
+  test("both epochs have peers, and the active one's carry, until a pair says otherwise", () => {
+    const { peers, nexthops } = compileWith(new Map());
+    expect(peers.map(({ device }) => device)).toEqual(["sw-a0", "sw-a1", "sw-b0", "sw-b1"]);
+    expect(nexthops).toContainEqual({ kind: "device", id: 518_000_100, family: "ipv4", device: "sw-a0" });
+  });
+
+  test("the epoch that a pair sends on carries, with this gateway alone", () => {
+    const { nexthops } = compileWith(new Map([["us.0", { build: [0n, 1n], sendOn: 1n }]]));
+    expect(nexthops).toContainEqual({ kind: "device", id: 518_000_100, family: "ipv4", device: "sw-b0" });
+    expect(nexthops).toContainEqual({ kind: "device", id: 518_000_101, family: "ipv4", device: "sw-a1" });
+  });
+
+  test("a pair holds the peers that it says, as far as there are keys", () => {
+    expect(lanesOfUs(compileWith(new Map([["us.0", { build: [1n, 2n], sendOn: 1n }]])))).toEqual([
+      "sw-a1",
+      "sw-b0",
+      "sw-b1",
+    ]);
+  });
+
+  test("a key that is left of a former epoch keeps its lanes and no peers but those that a pair says", () => {
+    const settled = testMap({ clusters: [EU, US], epoch: { active: 1n } });
+    const [theirs] = settled.statements.get("gateway.us.0")?.statement.keys ?? [];
+    theirs && settled.statements.get("gateway.us.0")?.statement.keys.push({ ...theirs, epoch: 0n, plane: 1 });
+    const local = testLocal(settled, "eu");
+    const both = { ...local, keys: [...local.keys, { epoch: 0n, publicKey: "former" }] };
+    const plain = flatten(compileOnce(settled, both).desired);
+    expect(lanesOfUs(plain)).toEqual(["sw-b0", "sw-b1"]);
+    expect(plain.links.map(({ name }) => name)).toContain("sw-a0");
+    const pairs = new Map([["us.0", { build: [0n], sendOn: 0n }]]);
+    expect(lanesOfUs(flatten(compileOnce(settled, both, new Map(), pairs).desired))).toEqual(["sw-a0", "sw-b1"]);
+  });
 });

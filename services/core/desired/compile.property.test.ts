@@ -16,14 +16,14 @@ test("compiling in steps gives what compiling from scratch gives, and names ever
         connected: [{ device: "lan", network: "10.3.0.0/24" }],
         snat: ["192.168.0.0/24"],
       });
-      const liveness = new Map();
+      const seen = { liveness: new Map(), pairs: new Map() };
       const compiler = createCompiler();
-      let before = compiler.compile({ view: map, local, liveness });
+      let before = compiler.compile({ view: map, local, ...seen });
       let fragments = new Map(before?.desired.clusters);
       for (const step of steps) {
-        const hint = take(step, map, liveness);
-        const after = compiler.compile({ view: map, local, liveness }, isHinted ? hint : "all");
-        const scratch = compileOnce(map, local, liveness);
+        const hint = take(step, map, seen);
+        const after = compiler.compile({ view: map, local, ...seen }, isHinted ? hint : "all");
+        const scratch = compileOnce(map, local, seen.liveness, seen.pairs);
         if (after === undefined || before === undefined) throw new Error("nothing compiled");
         expect(flatten(after.desired)).toEqual(flatten(scratch.desired));
         expect(conditionsOf(after.desired)).toEqual(conditionsOf(scratch.desired));

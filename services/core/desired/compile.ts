@@ -8,7 +8,7 @@ import { gatewayKey } from "../records/key.ts";
 import { compileBase, firewallFrame } from "./base.ts";
 import { type Context, type ContextInputs, readContext, sameInputs } from "./context.ts";
 import type { Desired, Fragment } from "./desired.ts";
-import type { Liveness, LocalFacts } from "./local-facts.ts";
+import type { Liveness, LocalFacts, Pairs } from "./local-facts.ts";
 import type { MapView } from "./map-view.ts";
 import { Remotes } from "./remotes.ts";
 import { reuseFragment } from "./reuse.ts";
@@ -18,10 +18,12 @@ export interface CompileInput {
   readonly view: MapView;
   readonly local: LocalFacts;
   readonly liveness: Liveness;
+  /** Absent follows the record with everybody. */
+  readonly pairs?: Pairs;
 }
 
 /**
- * The clusters whose admission, statements or liveness may have changed since the last call. "all" is always right:
+ * The clusters whose admission, statements, liveness or pairs may have changed since the last call. "all" is always right:
  * it compares everything by reference, and it is needed for a record that is no cluster's.
  */
 export type Changed = ReadonlySet<string> | "all";
@@ -45,7 +47,7 @@ export function createCompiler(): Compiler {
 
   return {
     compile(input, hint = "all") {
-      const { view, liveness } = input;
+      const { view, liveness, pairs = NO_PAIRS } = input;
       const inputs = readInputs(input);
       const former = session;
       const isSame = former !== undefined && sameInputs(former.inputs, inputs);
@@ -55,7 +57,7 @@ export function createCompiler(): Compiler {
       const all = hint === "all" || !isSame;
       const remotes = isSame ? former.remotes : new Remotes(context, clusters);
       const ids = all ? [...view.admissions.keys(), ...clusters.keys()] : hint;
-      const { changed, membersChanged } = remotes.update(view, liveness, ids);
+      const { changed, membersChanged } = remotes.update({ view, liveness, pairs }, ids);
       if (!all && !(membersChanged && isCarrier(context))) {
         return { desired: former.desired, changed, baseChanged: false };
       }
@@ -67,6 +69,8 @@ export function createCompiler(): Compiler {
     },
   };
 }
+
+const NO_PAIRS: Pairs = new Map();
 
 interface Session {
   readonly inputs: ContextInputs;

@@ -4,6 +4,8 @@ import { type Cidr, hostCidr, parseCidr } from "../address/cidr.ts";
 import { type Family, formatIp, parseIp } from "../address/ip.ts";
 import { type OverlayKind, type OverlayRange, overlayAddress, parseOverlay } from "../address/overlay.ts";
 import { ownedRanges } from "../address/ranges.ts";
+import { type EpochView, openEpochs } from "../rotation/epoch.ts";
+import { readEpoch } from "../rotation/read-epoch.ts";
 import { planeKind, planeOfEpoch } from "./lane.ts";
 import type { LocalFacts, OwnKey } from "./local-facts.ts";
 import { findMember, type Member } from "./member.ts";
@@ -14,7 +16,8 @@ export interface Context {
   readonly overlay: OverlayRange;
   readonly maxGateways: number;
   readonly policy: LinkPolicy;
-  /** The active epoch's first. */
+  readonly epoch: Omit<EpochView, "generation">;
+  /** The active epoch's first, or the one that takes its place. */
   readonly planes: readonly PlaneInUse[];
   /** Our own cluster; undefined while it is not admitted. */
   readonly own: Member | undefined;
@@ -78,6 +81,7 @@ export function readContext(inputs: ContextInputs): Context | undefined {
   const { maxGateways } = mesh;
   const overlay = parseOverlay(mesh);
   const own = admission && findMember(admission, { overlay, maxGateways });
+  const view = readEpoch(epoch, 0n);
   const connected = local.connected.map(({ device, network }) => ({ cidr: parseCidr(network), device }));
   const control = local.control.map((address) => hostCidr(parseIp(address)));
   return {
@@ -85,7 +89,8 @@ export function readContext(inputs: ContextInputs): Context | undefined {
     overlay,
     maxGateways,
     policy,
-    planes: epochsInUse(epoch).map((each) => planeInUse(each, local)),
+    epoch: view,
+    planes: planesInUse(view, local.keys),
     own,
     ownRanges: own === undefined ? [] : ownedRanges(overlay, own),
     isAdmitted: own?.gateways.some((gateway) => gateway.ordinal === local.ordinal) ?? false,
@@ -105,13 +110,14 @@ function distinct(prefixes: readonly Cidr[]): readonly Cidr[] {
   return [...new Map(prefixes.map((prefix) => [prefix.text, prefix])).values()];
 }
 
-/** An opening epoch on the active one's plane could only take its lanes away: it is not obeyed. */
-function epochsInUse({ active, opening }: Epoch): readonly bigint[] {
-  return opening === undefined || planeOfEpoch(opening) === planeOfEpoch(active) ? [active] : [active, opening];
-}
-
-function planeInUse(epoch: bigint, local: LocalFacts): PlaneInUse {
-  return { plane: planeOfEpoch(epoch), epoch, key: local.keys.find((key) => key.epoch === epoch) };
+/** Of a plane the epoch that we hold a key for: while a pair is left on a former one, there is none for the next. */
+function planesInUse(epoch: Context["epoch"], keys: readonly OwnKey[]): readonly PlaneInUse[] {
+  const epochs = [...openEpochs(epoch), ...keys.map((key) => key.epoch)];
+  return [...new Set(epochs.map(planeOfEpoch))].map((plane) => {
+    const key = keys.find((each) => planeOfEpoch(each.epoch) === plane);
+    const named = epochs.find((each) => planeOfEpoch(each) === plane);
+    return { plane, epoch: key?.epoch ?? named ?? epoch.active, key };
+  });
 }
 
 function ownAddresses(overlay: OverlayRange, index: number, ordinal: number): NonNullable<Context["sources"]> {

@@ -1,6 +1,5 @@
 /** @module What only this host knows, and so the map does not say. */
 import type { Secret } from "../identity/secret.ts";
-import type { Plane } from "./state.ts";
 
 /**
  * Configuration and observation of one gateway's host. Treated as immutable: a change is a new object, and a new
@@ -73,6 +72,14 @@ export interface GatewayLiveness {
   readonly down: boolean;
   /** As it says itself, in its probes: before its statement comes, and without the hub. */
   readonly draining?: boolean;
-  /** The plane to send on; absent is the active epoch's. */
-  readonly plane?: Plane;
+}
+
+/** What a rotation has come to with remote gateways, by "cluster.ordinal". With one that is missing the record is followed. */
+export type Pairs = ReadonlyMap<string, PairLanes>;
+
+export interface PairLanes {
+  /** Epochs of the peers to hold, as far as both sides have keys. */
+  readonly build: readonly bigint[];
+  /** The epoch to send on. */
+  readonly sendOn: bigint | undefined;
 }

@@ -1,10 +1,11 @@
 /** @module One remote gateway as it is now: which peers we can build to it, and how good it is as a next hop. */
 import { GatewayState, type Statement } from "@spanwire/proto/record";
+import { wantedEpochs } from "../rotation/pair.ts";
 import type { Context } from "./context.ts";
 import { lanePorts, usableEndpoints } from "./endpoint-candidates.ts";
 import type { GatewayPlan, PlanePlan } from "./gateway-plan.ts";
 import { laneIndex } from "./lane.ts";
-import type { GatewayLiveness } from "./local-facts.ts";
+import type { GatewayLiveness, PairLanes } from "./local-facts.ts";
 import type { Member } from "./member.ts";
 import type { Peer } from "./state.ts";
 
@@ -41,20 +42,21 @@ export interface GatewayFacts {
   readonly plan: GatewayPlan;
   readonly statement: Statement | undefined;
   readonly liveness: GatewayLiveness | undefined;
+  readonly pair: PairLanes | undefined;
 }
 
 /** Undefined while there is nothing to build: no statement, or no key for an epoch that we have one for. */
 export function findRemoteGateway(
   context: Context,
   { prefixes }: Member,
-  { plan, statement, liveness }: GatewayFacts,
+  { plan, statement, liveness, pair }: GatewayFacts,
 ): RemoteGateway | undefined {
   if (statement === undefined) return undefined;
   const { overlay, own, isReachable } = context;
   const forbidden = [overlay.ipv4, overlay.ipv6, ...prefixes, ...(own?.prefixes ?? [])];
   const candidates = usableEndpoints(statement, forbidden);
 
-  const peers = plan.planes.flatMap((plane): PlanePeer[] => {
+  const possible = plan.planes.flatMap((plane): PlanePeer[] => {
     const { epoch, key } = plane.use;
     const theirs = statement.keys.find((each) => each.epoch === epoch)?.publicKey;
     if (key === undefined || theirs?.length !== 32) return [];
@@ -70,8 +72,11 @@ export function findRemoteGateway(
     };
     return [{ plane, peer }];
   });
-  // The wanted plane if it has a peer, else the active epoch's, which comes first.
-  const chosen = peers.find(({ plane }) => plane.use.plane === liveness?.plane) ?? peers[0];
+  const epochOf = ({ plane }: PlanePeer) => plane.use.epoch;
+  const build = pair?.build ?? wantedEpochs(context.epoch, possible.map(epochOf));
+  const peers = possible.filter((each) => build.includes(epochOf(each)));
+  // The epoch to send on if it has a peer, else the active one, which comes first.
+  const chosen = peers.find((each) => epochOf(each) === pair?.sendOn) ?? peers[0];
   if (chosen === undefined) return undefined;
   const rank = rankOf(statement, liveness, isReachable || chosen.peer.endpoints.length > 0);
   return { plan, peers, lane: chosen.peer.device, rank };

@@ -5,12 +5,18 @@ import { type Carrier, compileCarried, compileDirect } from "./cluster-fragment.
 import { type ClusterPlan, planCluster } from "./cluster-plan.ts";
 import type { Context } from "./context.ts";
 import { EMPTY_FRAGMENT, type Fragment } from "./desired.ts";
-import type { Liveness } from "./local-facts.ts";
+import type { Liveness, Pairs } from "./local-facts.ts";
 import type { MapView } from "./map-view.ts";
 import { type Member, unusable } from "./member.ts";
 import { Neighbours } from "./neighbours.ts";
 import { findRemoteGateway, type GatewayFacts, type RemoteGateway } from "./remote-gateway.ts";
 import { reuseFragment } from "./reuse.ts";
+
+export interface RemotesInput {
+  readonly view: MapView;
+  readonly liveness: Liveness;
+  readonly pairs: Pairs;
+}
 
 export interface RemotesUpdate {
   /** Clusters whose fragment is another object than before, or is gone. */
@@ -35,16 +41,16 @@ export class Remotes {
   }
 
   /** Renews what depends on the clusters in `ids`; those that did not change after all cost a comparison. */
-  update(view: MapView, liveness: Liveness, ids: Iterable<string>): RemotesUpdate {
+  update(input: RemotesInput, ids: Iterable<string>): RemotesUpdate {
     const looked = new Set(ids);
     looked.delete(this.#context.local.clusterId);
 
-    const toPlan = this.#readAdmissions(view, looked);
+    const toPlan = this.#readAdmissions(input.view, looked);
     for (const id of toPlan) this.#plan(id);
 
     const toCompile = new Set<string>();
     for (const id of looked.union(toPlan)) {
-      if (!this.#readGateways(id, view, liveness, toPlan.has(id))) continue;
+      if (!this.#readGateways(id, input, toPlan.has(id))) continue;
       toCompile.add(id);
       // Whether a carrier has a tunnel decides whether what it carries has routes.
       for (const carried of this.#neighbours.carriedBy(id)) toCompile.add(carried.id);
@@ -77,7 +83,7 @@ export class Remotes {
   }
 
   /** Returns whether the cluster must be compiled again. */
-  #readGateways(id: string, view: MapView, liveness: Liveness, isReplanned: boolean): boolean {
+  #readGateways(id: string, { view, liveness, pairs }: RemotesInput, isReplanned: boolean): boolean {
     const plan = this.#plans.get(id);
     if (plan === undefined) {
       this.#gateways.delete(id);
@@ -86,7 +92,8 @@ export class Remotes {
     const facts = plan.gateways.map((gateway): GatewayFacts => {
       const held = view.statements.get(gatewayKey(id, gateway.ordinal));
       const statement = held?.order.incarnation === gateway.incarnation ? held.statement : undefined;
-      return { plan: gateway, statement, liveness: liveness.get(`${id}.${gateway.ordinal}`) };
+      const name = `${id}.${gateway.ordinal}`;
+      return { plan: gateway, statement, liveness: liveness.get(name), pair: pairs.get(name) };
     });
     const former = this.#gateways.get(id);
     if (!isReplanned && former !== undefined && sameFacts(former.facts, facts)) return false;
@@ -139,6 +146,9 @@ interface KnownGateways {
 function sameFacts(a: readonly GatewayFacts[], b: readonly GatewayFacts[]): boolean {
   return (
     a.length === b.length &&
-    a.every(({ statement, liveness }, i) => statement === b[i]?.statement && liveness === b[i]?.liveness)
+    a.every(({ statement, liveness, pair }, i) => {
+      const other = b[i];
+      return statement === other?.statement && liveness === other?.liveness && pair === other?.pair;
+    })
   );
 }

@@ -26,6 +26,7 @@ import {
   DEFAULT_ROUTING,
   type Liveness,
   type LocalFacts,
+  type Pairs,
 } from "./local-facts.ts";
 import type { MapView } from "./map-view.ts";
 import { printDesired } from "./print.ts";
@@ -73,7 +74,10 @@ export function testMap({ clusters, policy, epoch = { active: 0n }, maxGateways 
       maxGateways,
     }),
     linkPolicy: create(LinkPolicySchema, { defaultLinks: DefaultLinks.FULL_MESH, ...policy }),
-    epoch: create(EpochSchema, { state: EpochState.STEADY, ...epoch }),
+    epoch: create(EpochSchema, {
+      state: epoch.opening === undefined ? EpochState.STEADY : EpochState.OPEN,
+      ...epoch,
+    }),
     admissions: new Map(),
     statements: new Map(),
     unknownKeys: () => [],
@@ -158,8 +162,13 @@ export function testLocal(map: TestMap, clusterId: string, ordinal = 0, facts: P
 }
 
 /** Compiles from scratch. */
-export function compileOnce(view: MapView, local: LocalFacts, liveness: Liveness = new Map()): Compiled {
-  const compiled = createCompiler().compile({ view, local, liveness });
+export function compileOnce(
+  view: MapView,
+  local: LocalFacts,
+  liveness: Liveness = new Map(),
+  pairs: Pairs = new Map(),
+): Compiled {
+  const compiled = createCompiler().compile({ view, local, liveness, pairs });
   if (compiled === undefined) throw new Error("the map lacks mesh, epoch or link policy");
   return compiled;
 }

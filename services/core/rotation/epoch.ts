@@ -23,22 +23,22 @@ export interface EpochView {
 }
 
 /** The epoch on which everybody should send as soon as the pair can. */
-export function targetEpoch({ active, opening, state }: EpochView): bigint {
+export function targetEpoch({ active, opening, state }: Omit<EpochView, "generation">): bigint {
   return opening !== undefined && (state === "open" || state === "closing") ? opening : active;
 }
 
 /** Epochs for which a gateway that lacks the key makes one: never one that is about to go. */
-export function openEpochs({ active, opening, state }: EpochView): readonly bigint[] {
+export function openEpochs({ active, opening, state }: Omit<EpochView, "generation">): readonly bigint[] {
   if (opening === undefined || state === "steady" || state === "aborted") return [active];
   return state === "closing" ? [opening] : [active, opening];
 }
 
 /** Epochs whose plane is theirs. */
-export function namedEpochs({ active, opening }: EpochView): readonly bigint[] {
+export function namedEpochs({ active, opening }: Pick<EpochView, "active" | "opening">): readonly bigint[] {
   return opening === undefined ? [active] : [active, opening];
 }
 
-export function isNamed(each: bigint, epoch: EpochView): boolean {
+export function isNamed(each: bigint, epoch: Pick<EpochView, "active" | "opening">): boolean {
   return namedEpochs(epoch).includes(each);
 }
 

@@ -49,7 +49,7 @@ export function decidePair(epoch: EpochView, pair: PairView): PairWish {
   const kept = pair.built.filter(
     (each) => !(isSettled && isSpent(each, pair.sendsOn, epoch)) && (pair.isAlive || !isRecycled(each, epoch)),
   );
-  const build = [...new Set([...kept, ...wanted(epoch, pair)])].sort((a, b) => (a < b ? -1 : 1));
+  const build = [...new Set([...kept, ...wantedEpochs(epoch, pair.common)])].sort((a, b) => (a < b ? -1 : 1));
   return { build, sendOn: chooseSending(epoch, pair), phase: phaseOf(target, pair, isSettled) };
 }
 
@@ -64,7 +64,7 @@ function chooseSending(epoch: EpochView, { built, ready, sendsOn }: PairView): b
 }
 
 /** While a rotation is open both epochs; else the target, or whatever there is where the other lacks a key for it. */
-function wanted(epoch: EpochView, { common }: PairView): readonly bigint[] {
+export function wantedEpochs(epoch: Omit<EpochView, "generation">, common: readonly bigint[]): readonly bigint[] {
   if (epoch.state === "open") return common.filter((each) => isNamed(each, epoch));
   const target = targetEpoch(epoch);
   return common.includes(target) ? [target] : common;

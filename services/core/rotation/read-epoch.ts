@@ -27,8 +27,8 @@ const STATES = {
   aborted: EpochState.ABORTED,
 } as const satisfies Readonly<Record<StateName, EpochState>>;
 
+/** Of those that name an opening epoch. */
 const NAMES: Readonly<Partial<Record<EpochState, StateName>>> = {
-  [EpochState.STEADY]: "steady",
   [EpochState.OPEN]: "open",
   [EpochState.CLOSING]: "closing",
   [EpochState.ABORTED]: "aborted",
