@@ -39,13 +39,9 @@ export const anyWish: fc.Arbitrary<Desired> = fc
       return { id, block, prefixes: POOL.filter((_, i) => owners[i] === at), gateways: gateways[at] ?? [] };
     });
     const gateway = testGateway({ clusters: revoked ? remotes : [EU, ...remotes], epoch });
-    const liveness = new Map(
-      [...down, ...onB].map((id) => [
-        id,
-        { down: down.includes(id), ...(onB.includes(id) && { plane: "b" as const }) },
-      ]),
-    );
-    return gateway.compile({ liveness, facts: { ipv6, snat } }).desired;
+    const liveness = new Map(down.map((id) => [id, { down: true }]));
+    const pairs = new Map(onB.map((id) => [id, { build: [0n, 1n], sendOn: 1n }]));
+    return gateway.compile({ liveness, pairs, facts: { ipv6, snat } }).desired;
   });
 
 /** What somebody does by hand to what is there; undefined where there is nothing to do it to. */

@@ -2,7 +2,7 @@
 import { type Compiled, createCompiler } from "@spanwire/core/desired/compile";
 import type { Desired } from "@spanwire/core/desired/desired";
 import { flatten } from "@spanwire/core/desired/desired";
-import type { Liveness, LocalFacts } from "@spanwire/core/desired/local-facts";
+import type { Liveness, LocalFacts, Pairs } from "@spanwire/core/desired/local-facts";
 import { type TestCluster, type TestMap, type TestMesh, testLocal, testMap } from "@spanwire/core/desired/testing";
 import { generateWireGuardKey } from "@spanwire/runtime/crypto/wireguard-key";
 import type { Kernel } from "../kernel/port.ts";
@@ -29,7 +29,11 @@ const KEYS = [0n, 1n].map((epoch) => ({ epoch, ...generateWireGuardKey() }));
 
 export interface TestGateway {
   readonly map: TestMap;
-  compile(options?: { readonly liveness?: Liveness; readonly facts?: Partial<LocalFacts> }): Compiled;
+  compile(options?: {
+    readonly liveness?: Liveness;
+    readonly pairs?: Pairs;
+    readonly facts?: Partial<LocalFacts>;
+  }): Compiled;
 }
 
 /** Gateway eu.0 of a mesh, with real keys and one compiler, as the agent has. */
@@ -39,11 +43,12 @@ export function testGateway(mesh: TestMesh): TestGateway {
   const locals = new Map<string, LocalFacts>();
   return {
     map,
-    compile({ liveness = new Map(), facts = {} } = {}) {
-      const id = JSON.stringify(facts);
-      const local = locals.get(id) ?? testLocal(map, "eu", 0, { keys: KEYS, ...facts });
+    compile({ liveness = new Map(), pairs = new Map(), facts = {} } = {}) {
+      const keys = KEYS.filter(({ epoch }) => epoch === map.epoch.active || epoch === map.epoch.opening);
+      const id = JSON.stringify([keys.map(({ publicKey }) => publicKey), facts]);
+      const local = locals.get(id) ?? testLocal(map, "eu", 0, { keys, ...facts });
       locals.set(id, local);
-      const compiled = compiler.compile({ view: map, local, liveness });
+      const compiled = compiler.compile({ view: map, local, liveness, pairs });
       if (compiled === undefined) throw new Error("the map lacks mesh, epoch or link policy");
       return compiled;
     },

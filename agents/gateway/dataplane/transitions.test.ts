@@ -1,6 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { base64Encode } from "@bufbuild/protobuf/wire";
-import type { Liveness } from "@spanwire/core/desired/local-facts";
+import type { Liveness, Pairs } from "@spanwire/core/desired/local-facts";
 import { dropCluster, putCluster, type TestMap, testPublicKey } from "@spanwire/core/desired/testing";
 import { EpochSchema, EpochState } from "@spanwire/proto/record";
 import { expect, test } from "vitest";
@@ -16,9 +16,9 @@ function walk() {
   const byLooking = new FakeKernel();
   const byChange = new FakeKernel();
   const [slow, quick] = [new Reconciler(byLooking), new Reconciler(byChange)];
-  return async (edit: (map: TestMap) => void, liveness: Liveness = new Map()): Promise<string> => {
+  return async (edit: (map: TestMap) => void, liveness: Liveness = new Map(), pairs: Pairs = new Map()) => {
     edit(gateway.map);
-    const { desired, changed } = gateway.compile({ liveness });
+    const { desired, changed } = gateway.compile({ liveness, pairs });
     const full = await slow.full(() => desired);
     const fast = (await quick.fast(desired, changed)) ?? (await quick.full(() => desired));
     expect([...full.failures, ...fast.failures]).toEqual([]);
@@ -189,21 +189,21 @@ test("a gateway's life: each change alone, in the order in which it is made", as
     "
   `);
 
-  const onB = { down: false, plane: "b" } as const;
+  const onB = { build: [0n, 1n], sendOn: 1n };
   const flipped = new Map(["us.0", "us.1", "plant.0"].map((id) => [id, onB]));
-  expect(await step(() => {}, new Map([["us.0", onB]])), "one gateway's plane flips").toMatchInlineSnapshot(`
+  expect(await step(() => {}, new Map(), new Map([["us.0", onB]])), "one gateway's plane flips").toMatchInlineSnapshot(`
     "fast
     replace nexthop id 518000100 dev sw-b0 ipv4
     "
   `);
-  expect(await step(() => {}, flipped), "the others' too").toMatchInlineSnapshot(`
+  expect(await step(() => {}, new Map(), flipped), "the others' too").toMatchInlineSnapshot(`
     "fast
     replace nexthop id 518000101 dev sw-b1 ipv4
     replace nexthop id 518000200 dev sw-b0 ipv4
     "
   `);
 
-  expect(await step((map) => putEpoch(map, 1n), flipped), "the epoch closes").toMatchInlineSnapshot(`
+  expect(await step((map) => putEpoch(map, 1n), new Map(), flipped), "the epoch closes").toMatchInlineSnapshot(`
     "full
     remove route 198.18.0.144/32 dev sw-a0 src 198.18.0.16 table 5180
     remove route 198.18.0.80/32 dev sw-a0 src 198.18.0.16 table 5180
@@ -214,9 +214,13 @@ test("a gateway's life: each change alone, in the order in which it is made", as
   `);
 
   expect(
-    await step((map) => {
-      putCluster(map, { ...US, gateways: [{ ordinal: 0, hosts: [] }, { ordinal: 1 }] });
-    }, flipped),
+    await step(
+      (map) => {
+        putCluster(map, { ...US, gateways: [{ ordinal: 0, hosts: [] }, { ordinal: 1 }] });
+      },
+      new Map(),
+      flipped,
+    ),
     "a gateway has no endpoint any more: nothing to write, its present one stays",
   ).toMatchInlineSnapshot(`
     "fast
