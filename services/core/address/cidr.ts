@@ -67,7 +67,7 @@ export function containsIp(outer: Cidr, ip: IpAddress): boolean {
 
 /** Whether they share an address. Two prefixes that do are equal or nested. */
 export function overlaps(a: Cidr, b: Cidr): boolean {
-  return containsCidr(a, b) || containsCidr(b, a);
+  return a.bits <= b.bits ? contains(a, b.family, b.base) : contains(b, a.family, a.base);
 }
 
 /** What both cover: the longer of two that overlap. */
@@ -97,7 +97,8 @@ export function compareCidrs(a: Cidr, b: Cidr): number {
 }
 
 function contains(outer: Cidr, family: Family, value: bigint): boolean {
-  return outer.family === family && mask(family, value, outer.bits) === outer.base;
+  // What lies below needs no mask: most prefixes that are compared have nothing to do with each other.
+  return outer.family === family && value >= outer.base && mask(family, value, outer.bits) === outer.base;
 }
 
 function mask(family: Family, value: bigint, bits: number): bigint {

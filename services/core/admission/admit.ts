@@ -77,8 +77,7 @@ interface Holder {
 
 function findGateway({ admissions }: Registry, matches: (gateway: AdmittedGateway) => boolean): Holder | undefined {
   for (const admission of admissions.values()) {
-    const gateway = admission.gateways.find(matches);
-    if (gateway !== undefined) return { admission, gateway };
+    for (const gateway of admission.gateways) if (matches(gateway)) return { admission, gateway };
   }
   return undefined;
 }
