@@ -20,6 +20,25 @@ export function declareAgentMetrics(meter: Meter, read: () => AgentState): void 
     "Changes written to the kernel since the start",
     ({ kernelWrites }) => kernelWrites,
   );
+  one(
+    "spanwire_agent_failovers",
+    "Times that a cluster's traffic was moved to its other gateways",
+    (state) => state.failovers,
+  );
+  one("spanwire_agent_probes_sent", "Probes sent inside the tunnels", ({ probes }) => probes.sent);
+  one("spanwire_agent_probes_received", "Probes received", ({ probes }) => probes.received);
+  one(
+    "spanwire_agent_probe_failures",
+    "Probes and their sockets that the kernel refused",
+    (state) => state.probes.failures,
+  );
+
+  const gateways = {
+    name: "spanwire_agent_remote_gateways",
+    help: "Remote gateways, by what their probes show",
+    labels: ["verdict"],
+  } as const;
+  createGauge(meter, gateways, () => [...read().verdicts].map(([verdict, value]) => ({ labels: { verdict }, value })));
 
   const conditions = {
     name: "spanwire_agent_conditions",

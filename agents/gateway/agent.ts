@@ -6,6 +6,7 @@
  */
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Changed } from "@spanwire/core/desired/compile";
+import type { Verdict } from "@spanwire/core/liveness/verdict";
 import type { Verify } from "@spanwire/core/records/crypto";
 import { EPOCH_KEY, gatewayKey } from "@spanwire/core/records/key";
 import type { OpenedRecord } from "@spanwire/core/records/open";
@@ -25,12 +26,13 @@ import { type Renewal, startRenewal } from "./join/renewal.ts";
 import type { Kernel } from "./kernel/port.ts";
 import type { Outlook } from "./liveness/gateway-watch.ts";
 import type { OpenProbeSocket } from "./liveness/probe-socket.ts";
-import { Prober } from "./liveness/prober.ts";
+import { type ProbeCounters, Prober } from "./liveness/prober.ts";
 import { Usage } from "./liveness/usage.ts";
 import { controlAddresses, type DataplaneSettings, type Resolve } from "./local-facts.ts";
 import { changedClusters, clustersOf, type Planned, Planner } from "./planner.ts";
 import { findEndings, withoutWanted } from "./report/endings.ts";
 import type { ReportedCondition } from "./report/map-conditions.ts";
+import { type Path, Paths } from "./report/paths.ts";
 import { Reporter, type ReporterSettings } from "./report/reporter.ts";
 import { type StatementSettings, statementContent } from "./statement-content.ts";
 import { loadStoredMap } from "./subscription/load-stored-map.ts";
@@ -71,6 +73,12 @@ export interface AgentState {
   readonly connected: boolean;
   readonly reconciles: number;
   readonly kernelWrites: number;
+  /** Remote gateways by what is seen of them. */
+  readonly verdicts: ReadonlyMap<Verdict, number>;
+  readonly probes: ProbeCounters;
+  /** To the remote clusters that have several gateways. */
+  readonly paths: readonly Path[];
+  readonly failovers: number;
   readonly conditions: readonly ReportedCondition[];
   /** What keeps this gateway from its work; undefined when nothing does. */
   readonly notReady: string | undefined;
@@ -90,6 +98,7 @@ export class Agent {
   readonly #dataplane: Dataplane;
   readonly #prober: Prober;
   readonly #usage = new Usage();
+  readonly #paths = new Paths();
   readonly #subscription: Subscription;
   readonly #renewal: Renewal;
   readonly #uplink: Uplink;
@@ -218,6 +227,10 @@ export class Agent {
       connected: this.#nats !== undefined && !this.#nats.isClosed(),
       reconciles: this.#reporter.reconciles,
       kernelWrites: this.#reporter.kernelWrites,
+      verdicts: this.#prober.verdicts,
+      probes: this.#prober.counters,
+      paths: [...this.#paths.all()],
+      failovers: this.#paths.failovers,
       conditions: this.#reporter.conditions,
       notReady: this.#notReady(),
     };
@@ -303,9 +316,10 @@ export class Agent {
 
   #want(planned: Planned): void {
     this.#version = this.#dataplane.want(planned.compiled);
+    const isMoved = this.#paths.want(planned.compiled, this.#options.clock.now());
+    if (planned.conditionsChanged || isMoved) this.#reporter.changed();
     this.#usage.want(planned.compiled);
     this.#prober.want(planned.compiled);
-    if (planned.conditionsChanged) this.#reporter.changed();
   }
 
   /** What is seen of these gateways is another than before: the kernel follows without the hub. */

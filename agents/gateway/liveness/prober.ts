@@ -8,6 +8,7 @@ import type { Compiled } from "@spanwire/core/desired/compile";
 import type { GatewayLiveness, Liveness } from "@spanwire/core/desired/local-facts";
 import { decodeProbe, encodeProbe } from "@spanwire/core/liveness/probe";
 import { type ProbedLane, probedLanes } from "@spanwire/core/liveness/probed-lanes";
+import type { Verdict } from "@spanwire/core/liveness/verdict";
 import type { Clock, Random } from "@spanwire/core/time";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { type Loop, startLoop } from "@spanwire/runtime/loop/loop";
@@ -112,6 +113,17 @@ export class Prober {
   /** As last seen; undefined for one that is not probed. */
   view(gateway: string): GatewayView | undefined {
     return this.#watches.get(gateway)?.view;
+  }
+
+  /** How many gateways are up, down and not known yet. */
+  get verdicts(): ReadonlyMap<Verdict, number> {
+    const counts = new Map<Verdict, number>([
+      ["up", 0],
+      ["down", 0],
+      ["unknown", 0],
+    ]);
+    for (const { view } of this.#watches.values()) counts.set(view.verdict, (counts.get(view.verdict) ?? 0) + 1);
+    return counts;
   }
 
   /** Those that are down or drain, as compiling takes it; one that is unknown yet is not down. Moves on by itself. */
