@@ -52,6 +52,12 @@ test.each([
     body: '{"errors":["1 error occurred:\\n\\t* disk full"]}',
     reason: "VAULT_FAILED",
   },
+  {
+    name: "status 500 of a server that was just unsealed, and leads in a moment",
+    status: 500,
+    body: '{"errors":["local node not active but active cluster node not found"]}',
+    reason: "VAULT_AWAY",
+  },
   { name: "status 403", status: 403, body: '{"errors":["permission denied"]}', reason: "VAULT_DENIED" },
   { name: "an answer without end", status: 200, body: "x".repeat(2_000_000), reason: "VAULT_UNREACHABLE" },
 ])("$name is $reason, and the error does not hold the token", async ({ status, body, reason }) => {

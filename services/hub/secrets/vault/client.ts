@@ -95,7 +95,8 @@ function refused({ address, method, path, status, errors }: Refused): SpanwireEr
     const message = `${where}: ${said}: the hub's login needs a policy that allows ${capability(method)} on "${path}"`;
     return new SpanwireError("denied", message, { reason: "VAULT_DENIED", cause: said });
   }
-  if (status === 500) {
+  // Without a leader, for a moment after it was unsealed, it answers 500, too, and need not be mended.
+  if (status === 500 && !said.includes("node not active")) {
     const message = `${where}: status 500 for ${method} "${path}": ${said}`;
     return new SpanwireError("unavailable", message, { reason: "VAULT_FAILED" });
   }
