@@ -10,7 +10,6 @@ import { ClusterKind } from "@spanwire/proto/record";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { systemRandom } from "@spanwire/runtime/crypto/random";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
-import { createVerify } from "@spanwire/runtime/crypto/verify";
 import { createChecks } from "@spanwire/runtime/health/checks";
 import { serveHealth } from "@spanwire/runtime/health/serve-health";
 import type { Logger } from "@spanwire/runtime/log/logger";
@@ -19,6 +18,7 @@ import { createMetrics } from "@spanwire/runtime/metrics/create-metrics";
 import { declareProcessMetrics } from "@spanwire/runtime/metrics/process-metrics";
 import { Agent, type AgentSettings } from "./agent.ts";
 import { declareAgentMetrics } from "./agent-metrics.ts";
+import { createAgentVerify } from "./agent-verify.ts";
 import type { AgentConfig } from "./config.ts";
 import type { Applied } from "./dataplane/apply.ts";
 import { takeDown } from "./dataplane/down.ts";
@@ -71,7 +71,7 @@ export async function run(config: AgentConfig, { log, version, signal }: RunOpti
     ...{ clock, random, log, signal },
     openProbeSocket: (socket) => openUdpProbeSocket(socket),
     settings: toSettings(config, kernel, version),
-    verify: createVerify(),
+    verify: createAgentVerify(),
     resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
   });
   await servePort(config, agent, cleanup);
@@ -92,7 +92,7 @@ export async function guard(
   const membership = await findMembership(config.stateDir);
   if (membership === undefined) return { done: [], failures: [] };
   const { meshId, authorityKey } = membership.credentials;
-  const map = new RecordMap({ meshId, authorityKey, verify: createVerify(), sha256 });
+  const map = new RecordMap({ meshId, authorityKey, verify: createAgentVerify(), sha256 });
   await loadStoredMap(map, { store: new MapStore(config.stateDir), log });
   await using kernel = openConfigured(config);
   const planner = new Planner(map, membership, toSettings(config, kernel, version));

@@ -1,6 +1,6 @@
 /** @module One agent as it runs alone: everything loaded that the product loads, the kernel elsewhere. */
 import "@spanwire/gateway/main";
-import { createVerify } from "@spanwire/runtime/crypto/verify";
+import { createAgentVerify } from "@spanwire/gateway/agent-verify";
 import { keepMemorySmall } from "@spanwire/runtime/memory/keep-memory-small";
 import type { MemberUser } from "./member-user.ts";
 import { type AgentsFrame, openAgent, runAgent } from "./open-agent.ts";
@@ -11,7 +11,7 @@ const handlers = {
   /** Resolves when it has programmed its kernel. */
   async start(user: MemberUser, frame: AgentsFrame): Promise<void> {
     const { signal } = new AbortController(); // for as long as the process lives
-    const agent = await openAgent(user, frame, { kernel: openRemoteKernel(), verify: createVerify(), signal });
+    const agent = await openAgent(user, frame, { kernel: openRemoteKernel(), verify: createAgentVerify(), signal });
     const { failed } = await runAgent(agent);
     failed.catch((error: unknown) => {
       throw error; // the process ends, and the bench with it

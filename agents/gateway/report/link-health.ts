@@ -5,13 +5,31 @@ import { LANE_PREFIX } from "@spanwire/core/desired/lane";
 import type { Peer } from "@spanwire/core/desired/state";
 import { type LinkHealth, LinkHealthSchema, type LinkTotals, LinkTotalsSchema } from "@spanwire/proto/agent";
 import { isNumericEndpoint } from "../dataplane/numeric-endpoint.ts";
+import { PeerMap } from "../dataplane/peer-map.ts";
 import type { ObservedPeer, ObservedWireGuard } from "../kernel/port.ts";
 
 export interface LinkFacts {
   /** What each remote cluster adds to the wish. */
   readonly clusters: ReadonlyMap<string, { readonly peers: readonly Peer[] }>;
-  readonly devices: ReadonlyMap<string, ObservedWireGuard>;
+  readonly lanes: readonly LaneHealth[];
   readonly nowMs: number;
+}
+
+/** A device with its peers, without what the wish says as well: that would be most of what a report keeps. */
+export interface LaneHealth {
+  readonly device: string;
+  readonly peers: readonly PeerHealth[];
+}
+
+export type PeerHealth = Pick<ObservedPeer, "publicKey" | "endpoint" | "lastHandshakeMs" | "rxBytes" | "txBytes">;
+
+export function healthOf(devices: ReadonlyMap<string, ObservedWireGuard>): readonly LaneHealth[] {
+  return [...devices.values()].map(({ name, peers }) => ({
+    device: name,
+    peers: peers.map(({ publicKey, endpoint, lastHandshakeMs, rxBytes, txBytes }) => {
+      return { publicKey, endpoint, lastHandshakeMs, rxBytes, txBytes };
+    }),
+  }));
 }
 
 /** WireGuard makes a new handshake every two minutes while there is traffic, keepalives included. */
@@ -27,15 +45,14 @@ export interface LinkReport {
 }
 
 /** Of each wanted peer that the kernel has. */
-export function linkReport({ clusters, devices, nowMs }: LinkFacts): LinkReport {
-  const observed = new Map(
-    [...devices.values()].flatMap(({ name, peers }) =>
-      peers.map((peer) => [`${name} ${peer.publicKey}`, peer] as const),
-    ),
-  );
+export function linkReport({ clusters, lanes, nowMs }: LinkFacts): LinkReport {
+  const observed = new PeerMap<PeerHealth>();
+  for (const { device, peers } of lanes) {
+    for (const peer of peers) observed.set({ device, publicKey: peer.publicKey }, peer);
+  }
   const links = [...clusters].flatMap(([clusterId, { peers }]) =>
     peers.flatMap((wanted) => {
-      const peer = observed.get(`${wanted.device} ${wanted.publicKey}`);
+      const peer = observed.get(wanted);
       return peer === undefined ? [] : [{ clusterId, wanted, peer }];
     }),
   );
@@ -44,7 +61,7 @@ export function linkReport({ clusters, devices, nowMs }: LinkFacts): LinkReport 
   const others = links.filter((link) => !isSilent(link));
   const roamed = others.filter(hasRoamed);
   const rest = links.length <= SMALL_MESH_LINKS ? others.filter((link) => !hasRoamed(link)) : [];
-  const sum = (pick: (peer: ObservedPeer) => number) => BigInt(links.reduce((all, { peer }) => all + pick(peer), 0));
+  const sum = (pick: (peer: PeerHealth) => number) => BigInt(links.reduce((all, { peer }) => all + pick(peer), 0));
   return {
     links: [...silent, ...roamed, ...rest].slice(0, MAX_LINKS).map(describe),
     totals: create(LinkTotalsSchema, {
@@ -59,13 +76,13 @@ export function linkReport({ clusters, devices, nowMs }: LinkFacts): LinkReport 
 interface Link {
   readonly clusterId: string;
   readonly wanted: Peer;
-  readonly peer: ObservedPeer;
+  readonly peer: PeerHealth;
 }
 
 /** How many of the kernel's peers have made a handshake. */
-export function countEstablished(devices: LinkFacts["devices"]): number {
-  const peers = [...devices.values()].flatMap((device) => device.peers);
-  return peers.filter(({ lastHandshakeMs }) => lastHandshakeMs !== undefined).length;
+export function countEstablished(lanes: readonly LaneHealth[]): number {
+  const established = lanes.map(({ peers }) => peers.filter(({ lastHandshakeMs }) => lastHandshakeMs !== undefined));
+  return established.reduce((sum, { length }) => sum + length, 0);
 }
 
 function describe(link: Link): LinkHealth {

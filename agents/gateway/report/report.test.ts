@@ -12,7 +12,7 @@ import type { ObservedPeer } from "../kernel/port.ts";
 import type { MapHealth } from "../subscription/subscription.ts";
 import { type Applied, startAcknowledger } from "./acknowledger.ts";
 import { findEndings, observeAbsence, withoutWanted } from "./endings.ts";
-import { type LinkReport, linkReport } from "./link-health.ts";
+import { healthOf, type LinkReport, linkReport } from "./link-health.ts";
 import { mapConditions } from "./map-conditions.ts";
 import { startStatusReports } from "./status-reports.ts";
 
@@ -204,7 +204,7 @@ describe("link health", () => {
     );
     const observed = peers.map((each, n) => ({ ...peer, ...each, publicKey: `K${n}=` }));
     const device = { name: "sw-a1", listenPort: 1, fwmark: 0, publicKey: undefined, peers: observed };
-    return linkReport({ clusters, devices: new Map([["sw-a1", device]]), nowMs: NOW });
+    return linkReport({ clusters, lanes: healthOf(new Map([["sw-a1", device]])), nowMs: NOW });
   };
 
   test("one for each wanted peer of the kernel", () => {

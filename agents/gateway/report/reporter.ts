@@ -19,7 +19,7 @@ import { type StatementSettings, toDataplane } from "../statement-content.ts";
 import { formatPosition, type Position } from "../subscription/position.ts";
 import { type Acknowledger, startAcknowledger } from "./acknowledger.ts";
 import { type Absence, type Ending, observeAbsence } from "./endings.ts";
-import { countEstablished, linkReport } from "./link-health.ts";
+import { countEstablished, healthOf, type LaneHealth, linkReport } from "./link-health.ts";
 import { type HubFacts, mapConditions, type ReportedCondition } from "./map-conditions.ts";
 import { type StatusReports, startStatusReports } from "./status-reports.ts";
 
@@ -65,7 +65,7 @@ export class Reporter {
   readonly #acknowledger: Acknowledger;
   readonly #status: StatusReports;
   /** Of the last look; what else it saw is 2 kB for each peer. */
-  #devices: Looked["observed"]["devices"] | undefined;
+  #lanes: readonly LaneHealth[] | undefined;
   #hostConditions: readonly HostCondition[] = [];
   /** Tunnels that had a handshake when we last looked. */
   #established = 0;
@@ -99,7 +99,7 @@ export class Reporter {
 
   /** Whether the whole kernel was looked at since the start. */
   get hasLooked(): boolean {
-    return this.#devices !== undefined;
+    return this.#lanes !== undefined;
   }
 
   get reconciles(): number {
@@ -157,9 +157,9 @@ export class Reporter {
   }
 
   #onLook(look: Looked): void {
-    this.#devices = look.observed.devices;
+    this.#lanes = healthOf(look.observed.devices);
     const conditions = hostConditions({ ...look, sysctls: this.#options.settings.sysctls });
-    const established = countEstablished(look.observed.devices);
+    const established = countEstablished(this.#lanes);
     if (established === this.#established && isDeepStrictEqual(conditions, this.#hostConditions)) return;
     this.#established = established; // a tunnel that has come up is news that nobody should wait half a minute for
     this.#hostConditions = conditions;
@@ -196,7 +196,6 @@ export class Reporter {
     const { settings, clock, hub, wish } = this.#options;
     const { lineage, sequence } = hub().health.position;
     const clusters = wish().desired?.clusters ?? new Map();
-    const devices = this.#devices ?? new Map();
     return create(GatewayStatusSchema, {
       agentVersion: settings.version,
       dataplane: toDataplane(settings.dataplane),
@@ -204,7 +203,7 @@ export class Reporter {
       lineage,
       sequence,
       sentAt: timestampFromMs(clock.now()),
-      ...linkReport({ clusters, devices, nowMs: clock.now() }),
+      ...linkReport({ clusters, lanes: this.#lanes ?? [], nowMs: clock.now() }),
       conditions: [...this.conditions],
       kernelWrites: BigInt(this.#kernelWrites),
       reconciles: BigInt(this.#reconciles),

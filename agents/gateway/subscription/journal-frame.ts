@@ -57,6 +57,8 @@ function frameEntry({ key, record }: Entry): Uint8Array {
 function readEntry(body: Buffer, checksum: number): Entry | undefined {
   const keyEnd = KEY_LENGTH_BYTES + body.readUInt32BE(0);
   if (crc32(body) !== checksum || keyEnd > body.length) return undefined;
-  // Copies: a view would keep the whole file in memory for as long as one record of it lives.
-  return { key: body.toString("utf8", KEY_LENGTH_BYTES, keyEnd), record: Uint8Array.from(body.subarray(keyEnd)) };
+  // A view: for as long as one record of it lives the file stays in memory, which is no larger than what a buffer of its
+  // own for each record costs.
+  const record = new Uint8Array(body.buffer, body.byteOffset + keyEnd, body.length - keyEnd);
+  return { key: body.toString("utf8", KEY_LENGTH_BYTES, keyEnd), record };
 }

@@ -22,7 +22,6 @@ const positions = (sequence: bigint) => ({
 const record = (key: string, generation: number): OpenedRecord => ({
   key,
   bytes: Buffer.from(`${key} at ${generation}`),
-  signed: new Uint8Array(),
   order: { incarnation: 1n, generation: BigInt(generation) },
   payload: {} as OpenedRecord["payload"],
 });

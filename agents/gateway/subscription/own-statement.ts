@@ -6,11 +6,12 @@ import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { Signer } from "@spanwire/core/records/crypto";
 import { equalBytes } from "@spanwire/core/records/digest";
 import { gatewayKey } from "@spanwire/core/records/key";
+import { signedBytes } from "@spanwire/core/records/open";
 import { compareOrders, type Order } from "@spanwire/core/records/order";
 import { sealRecord } from "@spanwire/core/records/seal";
 import type { GatewayRef } from "@spanwire/core/subjects";
 import type { Clock } from "@spanwire/core/time";
-import { PayloadSchema, RecordSchema, StatementSchema } from "@spanwire/proto/record";
+import { PayloadSchema, StatementSchema } from "@spanwire/proto/record";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { readState, writeState } from "@spanwire/runtime/files/state-file";
 
@@ -24,8 +25,6 @@ export interface SealedStatement {
   readonly key: string;
   readonly order: Order;
   readonly bytes: Uint8Array;
-  /** What the signature covers. */
-  readonly signed: Uint8Array;
 }
 
 export interface OwnStatementOptions {
@@ -80,7 +79,7 @@ export async function openOwnStatement(options: OwnStatementOptions): Promise<Ow
         { signer, sha256 },
       );
       await writeState(path, bytes);
-      last = { key, order, bytes, said, signed: fromBinary(RecordSchema, bytes).payload };
+      last = { key, order, bytes, said };
       return last;
     },
   };
@@ -93,10 +92,9 @@ interface Last extends SealedStatement {
 
 function decode(key: string, bytes: Uint8Array): Last | undefined {
   try {
-    const { payload: signed } = fromBinary(RecordSchema, bytes);
-    const { incarnation, generation, body } = fromBinary(PayloadSchema, signed);
+    const { incarnation, generation, body } = fromBinary(PayloadSchema, signedBytes({ bytes }));
     if (body.case !== "statement") return undefined;
-    return { key, order: { incarnation, generation }, bytes, signed, said: toBinary(StatementSchema, body.value) };
+    return { key, order: { incarnation, generation }, bytes, said: toBinary(StatementSchema, body.value) };
   } catch {
     return undefined;
   }

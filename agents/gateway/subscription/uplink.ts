@@ -9,7 +9,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { SpanwireError } from "@spanwire/core/errors";
 import { equalBytes } from "@spanwire/core/records/digest";
 import { gatewayKey } from "@spanwire/core/records/key";
-import type { OpenedRecord } from "@spanwire/core/records/open";
+import { type OpenedRecord, signedBytes } from "@spanwire/core/records/open";
 import { compareOrders, type Order } from "@spanwire/core/records/order";
 import type { RecordMap } from "@spanwire/core/records/record-map";
 import { type GatewayRef, upSubject } from "@spanwire/core/subjects";
@@ -137,5 +137,5 @@ async function store(nats: NatsConnection, self: GatewayRef, record: Uint8Array)
 
 /** By what is signed: the envelope may differ on the way. */
 function isSame(held: OpenedRecord, sealed: SealedStatement): boolean {
-  return equalBytes(held.signed, sealed.signed);
+  return equalBytes(signedBytes(held), signedBytes(sealed));
 }

@@ -2,6 +2,7 @@
 import type { Endpoint, Statement } from "@spanwire/proto/record";
 import { type Cidr, containsIp } from "../address/cidr.ts";
 import { findHost, formatHostPort, type Host } from "../address/host.ts";
+import { trimmed } from "./reuse.ts";
 
 export interface Candidate {
   readonly host: Host;
@@ -25,8 +26,9 @@ export function usableEndpoints(statement: Statement, forbidden: readonly Cidr[]
 
 /** Host and port of one of the gateway's lanes for each candidate that has such a port. */
 export function lanePorts(candidates: readonly Candidate[], index: number): readonly string[] {
-  return candidates.flatMap(({ host, endpoint }) => {
+  const ports = candidates.flatMap(({ host, endpoint }) => {
     const port = endpoint.ports.length > 0 ? endpoint.ports[index] : endpoint.basePort + index;
     return port !== undefined && port >= 1 && port <= 65_535 ? [formatHostPort(host, port)] : [];
   });
+  return trimmed(ports);
 }

@@ -7,6 +7,7 @@ import type { GatewayPlan, PlanePlan } from "./gateway-plan.ts";
 import { laneIndex } from "./lane.ts";
 import type { GatewayLiveness, PairLanes } from "./local-facts.ts";
 import type { Member } from "./member.ts";
+import { trimmed } from "./reuse.ts";
 import type { Peer } from "./state.ts";
 
 /** Keeps NAT mappings, and makes the first packet after a write start the handshake. */
@@ -79,7 +80,7 @@ export function findRemoteGateway(
   const chosen = peers.find((each) => epochOf(each) === pair?.sendOn) ?? peers[0];
   if (chosen === undefined) return undefined;
   const rank = rankOf(statement, liveness, isReachable || chosen.peer.endpoints.length > 0);
-  return { plan, peers, lane: chosen.peer.device, rank };
+  return { plan, peers: trimmed(peers), lane: chosen.peer.device, rank };
 }
 
 function rankOf(statement: Statement, liveness: GatewayLiveness | undefined, hasPath: boolean): Rank {

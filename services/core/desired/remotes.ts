@@ -10,7 +10,7 @@ import type { MapView } from "./map-view.ts";
 import { type Member, unusable } from "./member.ts";
 import { Neighbours } from "./neighbours.ts";
 import { findRemoteGateway, type GatewayFacts, type RemoteGateway } from "./remote-gateway.ts";
-import { reuseFragment } from "./reuse.ts";
+import { reuseFragment, trimmed } from "./reuse.ts";
 
 export interface RemotesInput {
   readonly view: MapView;
@@ -98,7 +98,7 @@ export class Remotes {
     const former = this.#gateways.get(id);
     if (!isReplanned && former !== undefined && sameFacts(former.facts, facts)) return false;
     const found = facts.flatMap((each) => findRemoteGateway(this.#context, plan.member, each) ?? []);
-    this.#gateways.set(id, { facts, found });
+    this.#gateways.set(id, { facts, found: trimmed(found) });
     return true;
   }
 

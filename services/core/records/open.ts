@@ -1,11 +1,12 @@
 /** @module Opens a record: verifies before it decodes, then checks that its signer may say what it says. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { type Payload, PayloadSchema, type Record, RecordSchema } from "@spanwire/proto/record";
-import type { Verify } from "./crypto.ts";
+import { keyIdOf, type Sha256, type Verify } from "./crypto.ts";
 import { equalBytes } from "./digest.ts";
 import { parseKey } from "./key.ts";
 import type { Order } from "./order.ts";
 import { recordSigningInput } from "./signing-input.ts";
+import { trimLists } from "./trim-lists.ts";
 
 /** Who may sign, as far as the reader knows. */
 export interface Trust {
@@ -24,8 +25,11 @@ export interface OpenedRecord {
   readonly payload: Payload;
   /** The stored bytes. */
   readonly bytes: Uint8Array;
-  /** What the signature covers: the envelope around it can be changed by anybody on the way. */
-  readonly signed: Uint8Array;
+}
+
+/** What the signature of a record covers: the envelope around it can be changed by anybody on the way. */
+export function signedBytes({ bytes }: Pick<OpenedRecord, "bytes">): Uint8Array {
+  return fromBinary(RecordSchema, bytes).payload;
 }
 
 export type RefusalReason =
@@ -42,18 +46,17 @@ export type Opened =
 export interface OpenOptions {
   readonly trust: Trust;
   readonly verify: Verify;
-  /** `keyIdOf`, perhaps with a memory. */
-  readonly keyId: (publicKey: Uint8Array) => Uint8Array;
+  readonly sha256: Sha256;
 }
 
 type Role = "root" | "online" | "gateway";
 
 /** Opens the record stored under `key`. Never throws: whatever is wrong with the bytes is a refusal. */
-export function openRecord(key: string, bytes: Uint8Array, { trust, verify, keyId }: OpenOptions): Opened {
+export function openRecord(key: string, bytes: Uint8Array, { trust, verify, sha256 }: OpenOptions): Opened {
   const envelope = tryDecode(() => fromBinary(RecordSchema, bytes));
   if (envelope === undefined) return refuse("MALFORMED", `record "${key}": not a record`);
 
-  const signer = findSigner(key, envelope, { trust, keyId });
+  const signer = findSigner(key, envelope, { trust, sha256 });
   if (signer === undefined) return refuse("UNKNOWN_SIGNER", `record "${key}": signed by nobody who may sign it`);
   if (!verify(signer.publicKey, recordSigningInput(trust.meshId, key, envelope.payload), signer.signature)) {
     return refuse("BAD_SIGNATURE", `record "${key}": the signature does not match`);
@@ -64,8 +67,10 @@ export function openRecord(key: string, bytes: Uint8Array, { trust, verify, keyI
   if (payload.key !== key) return refuse("WRONG_KEY", `record "${key}": was signed as "${payload.key}"`);
   const objection = objectionTo(payload, signer);
   if (objection !== undefined) return refuse("NOT_ENTITLED", `record "${key}": ${objection}`);
+  if (payload.body.value !== undefined) trimLists(payload.body.value);
   const order = { incarnation: payload.incarnation, generation: payload.generation };
-  return { ok: true, record: { key, order, payload, bytes, signed: envelope.payload } };
+  // The payload's own key: the one that was asked for may be a piece of a longer text, which would stay with it.
+  return { ok: true, record: { key: payload.key, order, payload, bytes } };
 }
 
 interface FoundSigner {
@@ -79,10 +84,10 @@ interface FoundSigner {
 function findSigner(
   key: string,
   { signatures }: Record,
-  { trust, keyId }: Pick<OpenOptions, "trust" | "keyId">,
+  { trust, sha256 }: Pick<OpenOptions, "trust" | "sha256">,
 ): FoundSigner | undefined {
   for (const candidate of candidates(key, trust)) {
-    const id = keyId(candidate.publicKey);
+    const id = keyIdOf(candidate.publicKey, sha256);
     const match = signatures.find((signature) => equalBytes(signature.keyId, id));
     if (match !== undefined) return { ...candidate, signature: match.value };
   }

@@ -5,10 +5,10 @@
  * the tombstone stays. A refused record changes nothing.
  */
 import type { Admission, Delegation, Epoch, LinkPolicy, Mesh, Payload, Statement } from "@spanwire/proto/record";
-import { keyIdOf, type Sha256, type Verify } from "./crypto.ts";
+import type { Sha256, Verify } from "./crypto.ts";
 import { Digest, equalBytes } from "./digest.ts";
 import { DELEGATION_KEY, EPOCH_KEY, gatewayKey, LINK_POLICY_KEY, MESH_KEY, parseKey } from "./key.ts";
-import { type OpenedRecord, openRecord, type RefusalReason, type Trust } from "./open.ts";
+import { type OpenedRecord, openRecord, type RefusalReason, signedBytes, type Trust } from "./open.ts";
 import { compareOrders, formatOrder, type Order } from "./order.ts";
 import { hasUnknownFields } from "./unknown-fields.ts";
 
@@ -60,8 +60,7 @@ export class RecordMap {
         return gateway && { key: gateway.identityKey, incarnation: gateway.incarnation };
       },
     };
-    const keyId = rememberKeyIds(sha256);
-    this.#open = (key, bytes) => openRecord(key, bytes, { trust, verify, keyId });
+    this.#open = (key, bytes) => openRecord(key, bytes, { trust, verify, sha256 });
   }
 
   /** Takes one stored record; verifies only what is not already held byte for byte. */
@@ -75,7 +74,7 @@ export class RecordMap {
       const comparison = compareOrders(record.order, held.order);
       if (comparison < 0) return { kind: "stale", held: held.order, offered: record.order };
       if (comparison === 0) {
-        if (equalBytes(record.signed, held.signed)) return { kind: "known" };
+        if (equalBytes(signedBytes(record), signedBytes(held))) return { kind: "known" };
         return { kind: "fork", message: `record "${key}": two different ones at order ${formatOrder(held.order)}` };
       }
     }
@@ -222,16 +221,6 @@ export class RecordMap {
     const owners = keyClaims(payload.body.value).map((claim) => this.#keyOwners.get(claim));
     return owners.find((owner) => owner !== undefined && owner !== key);
   }
-}
-
-/** The keys that may sign are few and stay the same objects; each hash costs as much as decoding a record. */
-function rememberKeyIds(sha256: Sha256): (publicKey: Uint8Array) => Uint8Array {
-  const known = new WeakMap<Uint8Array, Uint8Array>();
-  return (publicKey) => {
-    const keyId = known.get(publicKey) ?? keyIdOf(publicKey, sha256);
-    known.set(publicKey, keyId);
-    return keyId;
-  };
 }
 
 function keyClaims(statement: Statement): string[] {

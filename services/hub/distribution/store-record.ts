@@ -10,7 +10,7 @@ import { type Registry, registryOf } from "@spanwire/core/admission/registry";
 import { judgeStatement } from "@spanwire/core/admission/statement";
 import { equalBytes } from "@spanwire/core/records/digest";
 import { parseKey, type RecordKey } from "@spanwire/core/records/key";
-import type { OpenedRecord } from "@spanwire/core/records/open";
+import { type OpenedRecord, signedBytes } from "@spanwire/core/records/open";
 import { compareOrders, formatOrder, type Order } from "@spanwire/core/records/order";
 import { type StoreReply, StoreReplySchema } from "@spanwire/proto/agent";
 import { type Admission, type Epoch, PayloadSchema, RecordSchema } from "@spanwire/proto/record";
@@ -60,7 +60,8 @@ export async function storeRecord(
       return refused("NOT_READY", "the hub has no mesh yet", { retryable: true });
 
     const held = map.records.get(key);
-    if (held !== undefined && equalBytes(held.signed, record.signed)) return stored(map, map.sequence, record.order);
+    if (held !== undefined && equalBytes(signedBytes(held), signedBytes(record)))
+      return stored(map, map.sequence, record.order);
     const refusal = objectionTo(record, { parsed, held, registry, epoch });
     if (refusal !== undefined) return refusal;
     // What is written from here on belongs to the new lineage, and tokens whose claim was lost as well are void.
