@@ -1,8 +1,10 @@
 /** @module Settings of the hub: a YAML file, overruled by SPANWIRE_HUB_… variables, overruled by flags. */
 import { LOG_LEVELS } from "@spanwire/runtime/log/create-log";
 import { z } from "zod";
+import { OPERATOR_ROLES } from "./authority/spiffe-id.ts";
 import { secretsSchema } from "./secrets/secrets-config.ts";
 
+const pointer = z.string().startsWith("/");
 const port = z.number().int().min(0).max(65_535);
 
 export const hubConfigSchema = z.strictObject({
@@ -36,6 +38,28 @@ export const hubConfigSchema = z.strictObject({
     .strictObject({
       /** A gateway of which nobody has heard anything for so long is not waited for. */
       absentAfterSeconds: z.number().positive().default(300),
+    })
+    .prefault({}),
+  operators: z
+    .strictObject({
+      /** Operators by tokens of a sign-in (OpenID Connect), on a port of their own; off if absent. */
+      oidc: z
+        .strictObject({
+          port: port.default(7445),
+          /** Its URL, below which it publishes its discovery; tokens name it as `iss`. */
+          issuer: z.url({ protocol: /^https$/ }),
+          /** PEM file of the CAs for that URL; absent takes those of the system. */
+          caFile: z.string().optional(),
+          /** What `aud` must hold. */
+          audience: z.string().min(1),
+          /** JSON pointer of the claim that the audit log calls them by. */
+          nameClaim: pointer.default("/sub"),
+          /** Which claims give which role; the greatest counts, and who has none is let in nowhere. */
+          roles: z
+            .array(z.strictObject({ claim: pointer, value: z.string().min(1), role: z.enum(OPERATOR_ROLES) }))
+            .min(1),
+        })
+        .optional(),
     })
     .prefault({}),
   /** How much of the audit log is kept; older entries are removed, and the log says so. */

@@ -19,17 +19,20 @@ import type { HubConfig } from "./config.ts";
 import { answerAgents } from "./distribution/answer.ts";
 import { type Foundation, openFoundation } from "./foundation.ts";
 import { createNatsGatewayUsers } from "./nats/nats-gateway-users.ts";
+import { createKeyRing } from "./oidc/issuer-keys.ts";
 import { writeOperatorAccess } from "./operator-access.ts";
+import { followOperators } from "./operators/follow-operators.ts";
 import { lead } from "./planning/lead.ts";
 import { followReadiness } from "./readiness.ts";
 import { createAdmissionWriter } from "./registration/admission-writer.ts";
 import { ensureNonceKey } from "./registration/nonce-key.ts";
 import { createRegistrationService } from "./registration/registration-service.ts";
+import { serveOperators } from "./serve-operators.ts";
 import { servePort } from "./serve-port.ts";
 import { startLeadership } from "./state/leader.ts";
 import { followConnections } from "./status/connections.ts";
 import { declareMeshMetrics } from "./status/declare-metrics.ts";
-import { followReports } from "./status/report-view.ts";
+import { followReports, type ReportView } from "./status/report-view.ts";
 import { createProgressReader } from "./status/rotation-progress.ts";
 import { createReportTaker } from "./status/take-reports.ts";
 import { openHealth, openTelemetry } from "./telemetry.ts";
@@ -48,6 +51,8 @@ export interface HubReady {
   readonly meshId: string;
   readonly registrationAddress: string;
   readonly fleetAddress: string;
+  /** Of FleetService for tokens of a sign-in; undefined where none is configured. */
+  readonly bearerAddress: string | undefined;
   /** Of probes and metrics; undefined where they are off. */
   readonly metricsPort: number | undefined;
   /** The operator's context file for this hub. */
@@ -100,12 +105,20 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const gateways = followConnections({ system, account: operator.meshAccount, clock, signal: running });
   const base = { store, map, meshId, signers: { root, online }, clock };
   const writer = createAdmissionWriter(base);
+  const keyRing = createKeyRing({ clock });
   const common = { ...base, writer, users };
-  const port = { ca, meshId, advertise: config.advertise, audit: calls.interceptor, clock, log, meter };
+  const operators = followOperators({
+    registry: store.registry,
+    clock,
+    onFailure: (err) => log.warn({ err }, "following revoked operators failed"),
+    signal: running,
+  });
+  const port = { ca, meshId, advertise: config.advertise, calls, clock, log, meter };
 
   const registration = await servePort({
     ...port,
-    callers: "agents",
+    certificates: "none",
+    findOperator: async () => undefined, // its calls prove themselves
     address: { host: config.listen, port: config.registrationPort },
     service: createRegistrationService({
       ...common,
@@ -114,6 +127,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
       nats: { urls: foundation.natsUrls, caPem: foundation.natsCaPem },
       nonceKey: await ensureNonceKey(store.registry, randomBytes),
       verify: createVerify(),
+      keyRing,
       validate: createRequestValidator(),
       calls,
       admissionLeaseMs: ADMISSION_LEASE_MS,
@@ -132,6 +146,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
       return lead({
         ...common,
         nats: connections.state,
+        connectCount: () => gateways.connectCount,
         ...rotation,
         leaseMs: ADMISSION_LEASE_MS,
         record: audit.record,
@@ -145,10 +160,11 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
     signal: running,
   });
   const isLeader = () => leadership.isLeader;
-  const fleet = await servePort({
-    ...port,
-    callers: "operators",
-    address: { host: config.listen, port: config.fleetPort },
+  const ports = await serveOperators({
+    config,
+    port,
+    operators,
+    keyRing,
     service: createFleetService({
       ...common,
       ca,
@@ -163,20 +179,27 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
       isLeader,
     }),
   });
-  open.defer(() => fleet.close());
+  const { fleet, bearer } = ports;
+  open.defer(() => Promise.all([fleet.close(), bearer?.close()]).then(() => undefined));
   const sources = { map, reports, gateways, unverifiedServers, hubConditions, clock };
   declareMeshMetrics(meter, { mesh: () => meshFacts(sources), isLeader });
 
-  const answering = answer({ foundation, records, log, metrics, signal: running });
+  const answering = answer({ foundation, records, reports, log, metrics, signal: running });
   const nats = connections.state;
-  const readiness = followReadiness({ map, nats, servers: [registration, fleet], signal: running });
+  const readiness = followReadiness({
+    map,
+    nats,
+    servers: [registration, fleet, ...(bearer ? [bearer] : [])],
+    signal: running,
+  });
   const contextFile = join(config.dir, "context.json");
   const fleetAddress = formatAddress(config.advertise, fleet.port);
-  await writeOperatorAccess({ authority, address: fleetAddress, path: contextFile, clock });
+  const bearerAddress = bearer && formatAddress(config.advertise, bearer.port);
+  await writeOperatorAccess({ authority, registry: store.registry, address: fleetAddress, path: contextFile, clock });
   const metricsPort = await openHealth(config, { isReady: readiness.isReady, metrics, open });
   foundation.keys.started();
-  onReady?.({ meshId, registrationAddress: hubAddress, fleetAddress, metricsPort, contextFile });
-  await Promise.all([answering, leadership.done, reports.done, gateways.done, readiness.done]);
+  onReady?.({ meshId, registrationAddress: hubAddress, fleetAddress, bearerAddress, metricsPort, contextFile });
+  await Promise.all([answering, leadership.done, reports.done, gateways.done, operators.done, readiness.done]);
 }
 
 /** Opens what all else stands on: it closes last, so that what is under way can still be stored. */
@@ -207,12 +230,13 @@ async function openBelow(
 interface AnswerOptions {
   readonly foundation: Foundation;
   readonly records: AuditedRecords;
+  readonly reports: ReportView;
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly signal: AbortSignal;
 }
 
-function answer({ foundation, records, log, metrics: { meter }, signal }: AnswerOptions): Promise<void> {
+function answer({ foundation, records, reports, log, metrics: { meter }, signal }: AnswerOptions): Promise<void> {
   const { connections, map, store } = foundation;
   const dropped = createCounter(meter, {
     name: "spanwire_agent_messages_dropped",
@@ -224,7 +248,7 @@ function answer({ foundation, records, log, metrics: { meter }, signal }: Answer
     map,
     bucket: store.map,
     clock: systemClock,
-    onReport: createReportTaker({ status: store.status, map, clock: systemClock, log, meter }),
+    onReport: createReportTaker({ view: reports, status: store.status, map, clock: systemClock, log, meter }),
     onStored: records.onStored,
     onAnswered: records.onAnswered,
     onDropped(what) {

@@ -55,7 +55,7 @@ export const REASONS = {
 export type Reason = keyof typeof REASONS;
 
 /** Those after which the same call may succeed with nothing changed; so may every `unavailable` one. */
-const RETRYABLE = new Set<Reason>(["NONCE_EXPIRED", "RATE_LIMITED", "BUSY", "ROTATION_ABORTING"]);
+const RETRYABLE = new Set<Reason>(["NONCE_EXPIRED", "RATE_LIMITED", "BUSY", "ROTATION_ABORTING", "JWT_KEY_UNKNOWN"]);
 
 /** The error of a refused call; the message is for the caller and says what to do. */
 export function refusal(reason: Reason, message: string): SpanwireError {

@@ -11,6 +11,7 @@ import { randomBytes } from "@spanwire/runtime/crypto/random";
 import { openChannel } from "@spanwire/runtime/grpc/channel";
 import { createClient, type ServiceClient } from "@spanwire/runtime/grpc/client";
 import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
+import { clientTlsOf } from "@spanwire/runtime/operator-context/client-tls";
 import { readOperatorContext } from "@spanwire/runtime/operator-context/operator-context";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { dieWithParent } from "../../test/lab/die-with-parent.ts";
@@ -91,11 +92,8 @@ async function startHubProcess(settings: object): Promise<Replica> {
   const lines = createInterface(child.stdout);
   const [line] = await Promise.race([once(lines, "line"), ended]);
   const ready: HubReady = JSON.parse(line);
-  const { caPem, certificatePem: chainPem, privateKeyPem } = await readOperatorContext(ready.contextFile);
-  const channel = openChannel({
-    address: ready.fleetAddress,
-    tls: { caPem, certificate: { chainPem, privateKeyPem } },
-  });
+  const tls = clientTlsOf(await readOperatorContext(ready.contextFile));
+  const channel = openChannel({ address: ready.fleetAddress, tls });
   return {
     process: child,
     ready,

@@ -2,13 +2,14 @@
 import type { Meter } from "@opentelemetry/api";
 import type { Clock } from "@spanwire/core/time";
 import type { BoundService } from "@spanwire/runtime/grpc/handlers";
-import type { Interceptor } from "@spanwire/runtime/grpc/interceptor";
 import { measureCalls } from "@spanwire/runtime/grpc/measure-calls";
 import { type RunningServer, serve } from "@spanwire/runtime/grpc/serve";
 import { createServerTls } from "@spanwire/runtime/grpc/server-tls";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { authorize } from "./api/authorize.ts";
+import type { AuditedCalls } from "./audit/audited-calls.ts";
 import { type CertificateAuthority, SERVER_LIFETIME_MS } from "./authority/ca.ts";
+import type { FindOperator } from "./operators/find-operator.ts";
 
 export interface PortOptions {
   readonly ca: CertificateAuthority;
@@ -17,10 +18,11 @@ export interface PortOptions {
   /** The name or address that callers use. */
   readonly advertise: string;
   readonly service: BoundService;
-  /** `operators` must show a certificate of ours; `agents` need none (decisions/0001-two-listeners.md). */
-  readonly callers: "agents" | "operators";
-  /** Writes down what is refused, by whatever is inside of it. */
-  readonly audit: Interceptor;
+  /** Whether callers must show a certificate of ours (decisions/0001-two-listeners.md, 0002-bearer-port.md). */
+  readonly certificates: "required" | "none";
+  readonly findOperator: FindOperator;
+  /** Writes down what is refused. */
+  readonly calls: AuditedCalls;
   readonly clock: Clock;
   readonly log: Logger;
   readonly meter: Meter;
@@ -30,15 +32,15 @@ const RENEW_MS = 86_400_000;
 const ANY = new Set(["0.0.0.0", "::"]);
 
 export async function servePort(options: PortOptions): Promise<RunningServer> {
-  const { ca, meshId, address, advertise, service, callers, audit, clock, log, meter } = options;
-  const forOperators = callers === "operators";
+  const { ca, meshId, address, advertise, service, certificates, findOperator, calls, clock, log, meter } = options;
+  const areRequired = certificates === "required";
   const hosts = [...new Set([advertise, address.host, "127.0.0.1", "localhost"])].filter((host) => !ANY.has(host));
   const material = async () => ({
     certificate: await ca.issueServer({ hosts, nowMs: clock.now(), lifetimeMs: SERVER_LIFETIME_MS }),
-    ...(forOperators ? { clientCaPem: ca.certificatePem } : {}),
+    ...(areRequired ? { clientCaPem: ca.certificatePem } : {}),
   });
   const tls = createServerTls(await material());
-  const interceptors = [measureCalls(meter), audit, authorize(meshId)];
+  const interceptors = [measureCalls(meter), calls.interceptor, authorize({ meshId, findOperator, calls })];
   const server = await serve({ services: [service], tls, address, log, interceptors });
   const renew = async () => {
     try {

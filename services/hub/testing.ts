@@ -17,6 +17,7 @@ import { openChannel } from "@spanwire/runtime/grpc/channel";
 import { createClient, type ServiceClient } from "@spanwire/runtime/grpc/client";
 import { fetchPinnedChain } from "@spanwire/runtime/grpc/pin";
 import { createRecordingLog, type RecordingLog } from "@spanwire/runtime/log/recording-log";
+import { clientTlsOf } from "@spanwire/runtime/operator-context/client-tls";
 import { type OperatorContext, readOperatorContext } from "@spanwire/runtime/operator-context/operator-context";
 import type { z } from "zod";
 import { natsServerPath } from "../../test/lab/nats-server.ts";
@@ -63,11 +64,7 @@ export async function startHub(settings: z.input<typeof hubConfigSchema>): Promi
   ended.catch(reject);
   const ready = await promise;
   const context = await readOperatorContext(ready.contextFile);
-  const { caPem, certificatePem: chainPem, privateKeyPem } = context;
-  const channel = openChannel({
-    address: ready.fleetAddress,
-    tls: { caPem, certificate: { chainPem, privateKeyPem } },
-  });
+  const channel = openChannel({ address: ready.fleetAddress, tls: clientTlsOf(context) });
   const fleet = createClient(FleetService, channel);
   const stop = async () => {
     channel.close();

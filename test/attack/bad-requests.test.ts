@@ -1,4 +1,4 @@
-import { create, type DescMethod, type DescService, toBinary } from "@bufbuild/protobuf";
+import { create, type DescMessage, type DescMethod, type DescService, toBinary } from "@bufbuild/protobuf";
 import { status } from "@grpc/grpc-js";
 import {
   CALL,
@@ -12,11 +12,13 @@ import {
 import { FleetService } from "@spanwire/proto/fleet";
 import { RegistrationSchema, RegistrationService, RenewalSchema } from "@spanwire/proto/registration";
 import { type Channel, openChannel } from "@spanwire/runtime/grpc/channel";
+import { clientTlsOf } from "@spanwire/runtime/operator-context/client-tls";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { badBytes, badMessages, untriedFields } from "./bad-values.ts";
 
 type Base = Readonly<Record<string, unknown>>;
-type Bases<S extends DescService> = Readonly<Record<keyof S["method"], Base>>;
+/** Several where no one request can have all fields. */
+type Bases<S extends DescService> = Readonly<Record<keyof S["method"], Base | readonly Base[]>>;
 
 const label = { a: "b" };
 const side = { clusters: ["none"], labels: label };
@@ -28,6 +30,8 @@ const allow = {
   ports: [{ first: 1, last: 2 }],
 };
 const link = { name: "x", left: side, right: side, allow: [allow], transit: "via", deny: false };
+
+const workloads = { issuer: "x", audience: "x", subject: "x", claims: { "/a": "b" }, instanceClaim: "/uid" };
 
 /** A well-formed request for each method, with every field, that the hub refuses all the same: it is about nothing. */
 const FLEET: Bases<typeof FleetService> = {
@@ -41,6 +45,12 @@ const FLEET: Bases<typeof FleetService> = {
   revokeCluster: { id: "none", reason: "test" },
   revokeGateway: { clusterId: "none", ordinal: 0, reason: "test" },
   deleteCluster: { id: "none" },
+  inviteCluster: [
+    { clusterId: "none", issuer: { ...workloads, jwks: "{}", ordinalClaim: "/name" } },
+    { clusterId: "none", issuer: { ...workloads, url: "https://issuer.example", caPem: "x", ordinal: 15 } },
+  ],
+  withdrawInvite: { clusterId: "none" },
+  listInvites: {},
   watchAcknowledgements: {
     ended: [{ key: "gateway.none.0", incarnation: 1n, generation: 1n, lineage: 9n, sequence: 9n }],
   },
@@ -58,6 +68,11 @@ const FLEET: Bases<typeof FleetService> = {
     certificateRequest: new Uint8Array(200),
     ttl: { seconds: 60n },
   },
+  listOperators: {},
+  revokeOperator: [
+    { name: "none", reason: "test" },
+    { serial: "00", reason: "test" },
+  ],
   readAudit: { after: 2n ** 63n, last: 10_000, follow: false },
   getMap: {},
   exportState: {},
@@ -78,6 +93,7 @@ const registration = {
   nkey: `U${"A".repeat(55)}`,
   certificateRequest: new Uint8Array(200),
 };
+const { token: _token, ...workload } = { ...registration, workloadToken: "e30.e30.AA" };
 const renewal = { clusterId: "none", ordinal: 0, certificateRequest: new Uint8Array(200) };
 const bodyOf = (schema: typeof RegistrationSchema | typeof RenewalSchema, base: Base) =>
   toBinary(schema, create(schema, base));
@@ -90,9 +106,9 @@ const REGISTRATION: Bases<typeof RegistrationService> = {
 };
 /** What the signed bodies hold, signed anew for each try. */
 const BODIES = [
-  { method: "register", schema: RegistrationSchema, base: registration },
-  { method: "renew", schema: RenewalSchema, base: renewal },
-  { method: "leave", schema: RenewalSchema, base: renewal },
+  { method: "register", schema: RegistrationSchema, bases: [registration, workload] },
+  { method: "renew", schema: RenewalSchema, bases: [renewal] },
+  { method: "leave", schema: RenewalSchema, bases: [renewal] },
 ] as const;
 
 /** How a bad request ends: the caller's fault, said so. */
@@ -114,9 +130,8 @@ let client: RegistrationClient;
 beforeAll(async () => {
   directory = await makeDirectory();
   hub = await startHub({ dir: directory.path });
-  const { caPem, certificatePem: chainPem, privateKeyPem } = hub.context;
-  operator = openChannel({ address: hub.ready.fleetAddress, tls: { caPem, certificate: { chainPem, privateKeyPem } } });
-  anybody = openChannel({ address: hub.ready.registrationAddress, tls: { caPem } });
+  operator = openChannel({ address: hub.ready.fleetAddress, tls: clientTlsOf(hub.context) });
+  anybody = openChannel({ address: hub.ready.registrationAddress, tls: { caPem: hub.context.caPem } });
   const token = await hub.token("eu");
   await createTestGateway().register(token, { prefixes: ["10.1.0.0/16"], labels: label });
   client = await openRegistration(token);
@@ -135,16 +150,16 @@ const services = [
 ] as const;
 
 describe.each(services)("$service.name", ({ service, bases, channel }) => {
-  const methods = service.methods.map((method) => ({ name: method.name, method, base: baseOf(bases, method) }));
+  const methods = service.methods.map((method) => ({ name: method.name, method, bases: basesOf(bases, method) }));
 
   test("has a request with all fields for each method", () => {
-    const gaps = methods.map(({ name, method, base }) => [name, base && untriedFields(method.input, base)]);
-    expect(gaps.filter(([, untried]) => untried === undefined || untried.length > 0)).toEqual([]);
+    const gaps = methods.map(({ name, method, bases }) => ({ name, untried: untriedByAll(method.input, bases) }));
+    expect(gaps.filter(({ untried }) => untried.length > 0)).toEqual([]);
   });
 
   test("is tried with more than 20 kinds of bad requests", () => {
-    const inBodies = BODIES.flatMap(({ method, schema, base }) =>
-      method in service.method ? badMessages(schema, base) : [],
+    const inBodies = BODIES.flatMap(({ method, schema, bases }) =>
+      method in service.method ? bases.flatMap((base) => badMessages(schema, base)) : [],
     );
     const kinds = new Set([...methods.flatMap(badRequests), ...inBodies].map(({ kind }) => kind));
     expect(kinds.size).toBeGreaterThan(20);
@@ -163,12 +178,13 @@ describe.each(services)("$service.name", ({ service, bases, channel }) => {
   });
 });
 
-test.each(BODIES)("$method refuses each bad field inside a body that is signed", async ({ method, schema, base }) => {
+test.each(BODIES)("$method refuses each bad field inside a body that is signed", async ({ method, schema, bases }) => {
   const before = await describeMesh();
-  expect(untriedFields(schema, base)).toEqual([]);
+  expect(untriedByAll(schema, bases)).toEqual([]);
   const name = RegistrationService.method[method].name;
   const gateway = createTestGateway();
-  const bodies = [...badMessages(schema, base), ...badBytes().map((bad) => ({ ...bad, path: "" }))].filter(
+  const bad = bases.flatMap((base) => badMessages(schema, base));
+  const bodies = [...bad, ...badBytes().map((bad) => ({ ...bad, path: "" }))].filter(
     ({ bytes }) => bytes.length < 1 << 20, // above 4 MiB a call ends before anything of it is looked into
   );
   const wrong: string[] = [];
@@ -178,7 +194,9 @@ test.each(BODIES)("$method refuses each bad field inside a body that is signed",
       () => "answered",
       (error: { reason: string }) => error.reason,
     );
-    if (!["INVALID_REQUEST", "TOKEN_UNKNOWN", "UNKNOWN_GATEWAY", "INVALID_NKEY"].includes(answer)) {
+    if (
+      !["INVALID_REQUEST", "TOKEN_UNKNOWN", "WORKLOAD_NOT_INVITED", "UNKNOWN_GATEWAY", "INVALID_NKEY"].includes(answer)
+    ) {
       wrong.push(`${path} ${kind}: ${answer}`);
     }
   }
@@ -186,12 +204,23 @@ test.each(BODIES)("$method refuses each bad field inside a body that is signed",
   expect(await describeMesh()).toEqual(before);
 });
 
-function baseOf(bases: Readonly<Record<string, Base>>, { localName }: DescMethod): Base | undefined {
-  return bases[localName];
+function basesOf(bases: Readonly<Record<string, Base | readonly Base[]>>, { localName }: DescMethod): readonly Base[] {
+  const said = bases[localName];
+  if (said === undefined) throw new Error(`no request for ${localName}`);
+  return [said].flat();
 }
 
-function badRequests({ method, base = {} }: { readonly method: DescMethod; readonly base: Base | undefined }) {
-  return [...badMessages(method.input, base), ...badBytes().map((bad) => ({ ...bad, path: "" }))];
+/** Names of the fields that every base leaves out. */
+function untriedByAll(schema: DescMessage, bases: readonly Base[]): readonly string[] {
+  const [first = [], ...others] = bases.map((base) => untriedFields(schema, base));
+  return first.filter((name) => others.every((untried) => untried.includes(name)));
+}
+
+function badRequests({ method, bases }: { readonly method: DescMethod; readonly bases: readonly Base[] }) {
+  return [
+    ...bases.flatMap((base) => badMessages(method.input, base)),
+    ...badBytes().map((bad) => ({ ...bad, path: "" })),
+  ];
 }
 
 /** The status of the answer; of a stream, of its first message. */
@@ -219,11 +248,13 @@ function callRaw(channel: Channel, service: DescService, method: DescMethod, byt
 /** All that a bad request might have changed. */
 async function describeMesh() {
   const { fleet } = hub;
-  const [{ clusters }, { tokens }, policy] = await Promise.all([
+  const [{ clusters }, { tokens }, policy, { invites }, { operators }] = await Promise.all([
     fleet.listClusters({}, CALL),
     fleet.listTokens({}, CALL),
     fleet.getLinkPolicy({}, CALL),
+    fleet.listInvites({}, CALL),
+    fleet.listOperators({}, CALL),
   ]);
   const { status: mesh } = await fleet.getStatus({}, CALL);
-  return { clusters, tokens, policy, sequence: mesh?.sequence, lineage: mesh?.lineage };
+  return { clusters, tokens, policy, invites, operators, sequence: mesh?.sequence, lineage: mesh?.lineage };
 }

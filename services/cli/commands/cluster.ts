@@ -22,14 +22,17 @@ import { enumName } from "../output/enum-name.ts";
 import { render } from "../output/render.ts";
 import { formatTable } from "../output/table.ts";
 import { callOptions, type Session } from "../session.ts";
+import { inviteCommand, invitesCommand } from "./invite.ts";
 
 export function clusterCommand(session: Session): Command {
   return new Command("cluster")
-    .description("list, show, revoke and delete clusters")
+    .description("list, show, invite, revoke and delete clusters")
     .addCommand(listCommand(session))
     .addCommand(showCommand(session))
     .addCommand(revokeCommand(session))
-    .addCommand(deleteCommand(session));
+    .addCommand(deleteCommand(session))
+    .addCommand(inviteCommand(session))
+    .addCommand(invitesCommand(session));
 }
 
 function listCommand(session: Session): Command {

@@ -15,7 +15,7 @@ import { type Refused, refuse } from "./refusal.ts";
 import type { Registry } from "./registry.ts";
 
 export interface JoinRequest {
-  readonly registration: Omit<Registration, "token" | "$typeName" | "$unknown">;
+  readonly registration: Omit<Registration, "token" | "workloadToken" | "$typeName" | "$unknown">;
   /** Raw Ed25519; its possession is proven, and the token was judged to be good for the cluster. */
   readonly identityKey: Uint8Array;
   /** The ordinal that the token is bound to. */

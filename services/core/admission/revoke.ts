@@ -37,12 +37,21 @@ export function revokeGateway(registry: Registry, clusterId: string, ordinal: nu
   );
 }
 
-/** Ends every gateway of a cluster; its id, prefixes and overlay block stay reserved. */
-export function revokeCluster(registry: Registry, clusterId: string): Ending | Refused {
-  if (!registry.admissions.has(clusterId)) return notFound(clusterId);
-  return (
-    endGateways(registry, clusterId, ALL_ORDINALS) ?? { ok: true, tombstones: [], admission: undefined, nkeys: [] }
-  );
+/**
+ * Ends every gateway of a cluster; its id, prefixes and overlay block stay reserved. With `mustWrite` its admission is
+ * written even if it had none: a registration that is under way is then decided anew, by what lets it in now.
+ */
+export function revokeCluster(
+  registry: Registry,
+  clusterId: string,
+  { mustWrite = false }: { readonly mustWrite?: boolean } = {},
+): Ending | Refused {
+  const known = registry.admissions.get(clusterId);
+  if (known === undefined) return notFound(clusterId);
+  const none = { ok: true, tombstones: [], admission: undefined, nkeys: [] } as const;
+  const ending = endGateways(registry, clusterId, ALL_ORDINALS) ?? none;
+  if (ending.admission !== undefined || !mustWrite) return ending;
+  return { ...ending, admission: withoutGateways(registry, known, []) };
 }
 
 /** Ends a cluster and frees its id, prefixes and overlay block; whoever takes the id later goes on above its orders. */

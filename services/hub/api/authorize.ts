@@ -2,9 +2,10 @@
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { FleetService } from "@spanwire/proto/fleet";
 import { RegistrationService } from "@spanwire/proto/registration";
-import type { PeerCertificate } from "@spanwire/runtime/grpc/context";
 import type { Interceptor } from "@spanwire/runtime/grpc/interceptor";
-import { OPERATOR_ROLES, type OperatorRole, parseSpiffeId } from "../authority/spiffe-id.ts";
+import type { AuditedCalls } from "../audit/audited-calls.ts";
+import { OPERATOR_ROLES, type OperatorRole } from "../authority/spiffe-id.ts";
+import type { FindOperator } from "../operators/find-operator.ts";
 import { refusal } from "../refusal.ts";
 
 /** The least role that may call a method; anybody may call what proves itself inside. */
@@ -29,7 +30,11 @@ const FLEET: Entries<typeof FleetService> = {
   updateCluster: "operator",
   revokeCluster: "operator",
   revokeGateway: "operator",
+  setDraining: "operator",
   deleteCluster: "operator",
+  inviteCluster: "operator",
+  withdrawInvite: "operator",
+  listInvites: "viewer",
   watchAcknowledgements: "viewer",
   getLinkPolicy: "viewer",
   setLinkPolicy: "operator",
@@ -39,6 +44,8 @@ const FLEET: Entries<typeof FleetService> = {
   getStatus: "viewer",
   watchStatus: "viewer",
   createOperator: "admin",
+  listOperators: "viewer",
+  revokeOperator: "admin",
   readAudit: "viewer",
   getMap: "viewer",
   exportState: "admin",
@@ -62,28 +69,35 @@ function entriesOf(service: DescService, entries: Readonly<Record<string, Access
   });
 }
 
-/** The operator that a certificate names; undefined for a gateway's, which the same CA has issued, and another mesh's. */
-export function operatorOf(certificate: PeerCertificate | undefined, meshId: string) {
-  const name = certificate?.spiffeId === undefined ? undefined : parseSpiffeId(certificate.spiffeId);
-  return name?.kind === "operator" && name.meshId === meshId ? name : undefined;
+export interface AuthorizeOptions {
+  readonly meshId: string;
+  readonly findOperator: FindOperator;
+  readonly calls: Pick<AuditedCalls, "of">;
 }
 
 /**
  * Refuses before the request is decoded: `OPERATOR_REQUIRED` to who is no operator, `ROLE_REQUIRED` to one whose role is
- * too small. A method without an entry is refused to everybody.
+ * too small. A method without an entry is refused to everybody. A call ends when its caller is revoked meanwhile.
  */
-export function authorize(meshId: string): Interceptor {
-  return async ({ method, context }, next) => {
+export function authorize({ meshId, findOperator, calls }: AuthorizeOptions): Interceptor {
+  return async ({ method, context, end }, next) => {
     const needed = ACCESS.get(methodName(method));
     if (needed === "anybody") return next();
-    const caller = operatorOf(context.peer.certificate, meshId);
+    const caller = await findOperator({ context });
     if (needed === undefined || caller === undefined) {
-      throw refusal("OPERATOR_REQUIRED", `${method.name}: needs the certificate of an operator of mesh "${meshId}"`);
+      throw refusal("OPERATOR_REQUIRED", `${method.name}: needs an operator of mesh "${meshId}"`);
     }
-    if (OPERATOR_ROLES.indexOf(caller.role) < OPERATOR_ROLES.indexOf(needed)) {
-      const message = `${method.name}: needs the role ${needed}, "${caller.name}" is ${caller.role}; an admin can give it with: spanwire operator create`;
+    const { name, role } = caller;
+    calls.of(context).about({ actor: { kind: "operator", name, role } });
+    if (OPERATOR_ROLES.indexOf(role) < OPERATOR_ROLES.indexOf(needed)) {
+      const message = `${method.name}: needs the role ${needed}, "${name}" is ${role}; an admin can give it with: spanwire operator create`;
       throw refusal("ROLE_REQUIRED", message);
     }
-    return next();
+    const stop = caller.onRevoked(() => end(refusal("OPERATOR_REVOKED", `${method.name}: your access has ended`)));
+    try {
+      await next();
+    } finally {
+      stop();
+    }
   };
 }

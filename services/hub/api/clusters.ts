@@ -10,6 +10,7 @@ import type { CallAudit } from "../audit/audited-calls.ts";
 import { stateJson } from "../audit/state-json.ts";
 import { accept, refusal } from "../refusal.ts";
 import { type EndRequest, endGateways } from "../registration/end-gateways.ts";
+import { findInvite, withdrawInvite } from "../registration/invites.ts";
 import { revokeUnusedTokens } from "../registration/tokens.ts";
 import { describeCluster, describeClusters } from "../status/describe-mesh.ts";
 import type { EndedRecord } from "../status/gateway-report.ts";
@@ -31,10 +32,17 @@ export function clusterHandlers(options: FleetOptions): Pick<Handlers<typeof Fle
     call.about({ target });
     return { audit: call, action, target, signal: context.signal };
   };
-  const endTokens = async (clusterId: string, call: CallAudit) => {
+  /** Whatever could still let somebody in; says whether a workload could have been about to join. */
+  const closeDoors = async (clusterId: string, call: CallAudit): Promise<boolean> => {
+    const isInvited = (await findInvite(store.registry, clusterId)) !== undefined;
+    if (isInvited) {
+      await withdrawInvite(store.registry, clusterId);
+      call.changed({ action: "cluster.withdraw-invite", target: clusterKey(clusterId) });
+    }
     for (const id of await revokeUnusedTokens(store.registry, clusterId, clock.now())) {
       call.changed({ action: "token.revoke", target: `token.${id}` });
     }
+    return isInvited;
   };
   return {
     async listClusters() {
@@ -71,17 +79,17 @@ export function clusterHandlers(options: FleetOptions): Pick<Handlers<typeof Fle
       return { ended: own(await endGateways(options, { clusterId, decide, reason, ...about })) };
     },
     async revokeCluster({ id: clusterId, reason }, context) {
-      const decide: EndRequest["decide"] = (registry) => revokeCluster(registry, clusterId);
       const about = aboutEnd(context, "cluster.revoke", clusterKey(clusterId));
-      accept(decide(writer.registry()));
-      await endTokens(clusterId, about.audit);
+      accept(revokeCluster(writer.registry(), clusterId));
+      const mustWrite = await closeDoors(clusterId, about.audit);
+      const decide: EndRequest["decide"] = (registry) => revokeCluster(registry, clusterId, { mustWrite });
       return { ended: own(await endGateways(options, { clusterId, decide, reason, ...about })) };
     },
     async deleteCluster({ id: clusterId }, context) {
       const decide: EndRequest["decide"] = (registry) => deleteCluster(registry, clusterId);
       const about = aboutEnd(context, "cluster.delete", clusterKey(clusterId));
       accept(decide(writer.registry()));
-      await endTokens(clusterId, about.audit);
+      await closeDoors(clusterId, about.audit);
       return { ended: own(await endGateways(options, { clusterId, decide, reason: "deleted", ...about })) };
     },
   };

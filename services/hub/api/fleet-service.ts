@@ -11,7 +11,9 @@ import type { ReportView } from "../status/report-view.ts";
 import type { ReadProgress } from "../status/rotation-progress.ts";
 import { auditHandlers } from "./audit.ts";
 import { clusterHandlers } from "./clusters.ts";
+import { drainingHandlers } from "./draining.ts";
 import { exportHandlers } from "./export.ts";
+import { inviteHandlers } from "./invites.ts";
 import { linkPolicyHandlers } from "./link-policy.ts";
 import { operatorHandlers } from "./operators.ts";
 import { rotationHandlers } from "./rotation.ts";
@@ -44,9 +46,11 @@ export function createFleetService(options: FleetOptions): BoundService {
     getVersion: async () => ({ version, natsVersion: natsVersion(), meshId, leader: isLeader() }),
     ...tokenHandlers(options),
     ...clusterHandlers(options),
+    ...drainingHandlers(options),
     ...linkPolicyHandlers(options),
     ...rotationHandlers(options),
     ...statusHandlers(options),
+    ...inviteHandlers(options),
     ...operatorHandlers(options),
     ...exportHandlers(options),
     ...auditHandlers(options),

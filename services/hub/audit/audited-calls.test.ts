@@ -19,7 +19,9 @@ function open() {
   const recorded: Recorded[] = [];
   const calls = createAuditedCalls({ record: (each) => recorded.push(each), meshId: MESH_ID });
   const refuse = async (context: CallContext, error: unknown) => {
-    await expect(calls.interceptor({ method, context }, () => Promise.reject(error))).rejects.toBe(error);
+    await expect(calls.interceptor({ method, context, end: () => {} }, () => Promise.reject(error))).rejects.toBe(
+      error,
+    );
   };
   return { recorded, calls, refuse };
 }

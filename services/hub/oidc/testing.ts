@@ -1,5 +1,5 @@
 /** @module Issuers of tokens for tests: real keys and signatures, claims as a Kubernetes API server writes them. */
-import { exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from "jose";
+import { type CryptoKey, exportJWK, generateKeyPair, type JWK, type JWTPayload, SignJWT } from "jose";
 
 export interface TestIssuer {
   /** The public half, as the issuer publishes it. */

@@ -1,7 +1,7 @@
 import { createHmac, createPublicKey } from "node:crypto";
 import { FakeClock } from "@spanwire/runtime/clock/fake-clock";
 import fc from "fast-check";
-import { base64url } from "jose";
+import { base64url, type JWTPayload } from "jose";
 import { beforeAll, expect, test } from "vitest";
 import { createKeyRing } from "./issuer-keys.ts";
 import { AUDIENCE, createTestIssuer, ISSUER, podClaims, type TestIssuer } from "./testing.ts";
@@ -46,7 +46,7 @@ test.each([
   { name: "good for a day and backdated", wrong: { iat: NOW_S - 60, exp: NOW_S + 86_400 }, want: "JWT_LIVES_TOO_LONG" },
   { name: "issued at a text", wrong: { iat: "0" as unknown as number }, want: "JWT_INVALID" },
 ])("a token that is $name is refused", async ({ wrong, want, by }) => {
-  const token = await issuer.sign({ ...claims, ...wrong });
+  const token = await issuer.sign({ ...claims, ...wrong } as JWTPayload);
   await expect(verify(token, { issuer: by })).rejects.toMatchObject({ reason: want });
 });
 

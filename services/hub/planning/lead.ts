@@ -9,6 +9,7 @@ import type { Logger } from "@spanwire/runtime/log/logger";
 import { startLoop } from "@spanwire/runtime/loop/loop";
 import { stateJson } from "../audit/state-json.ts";
 import { publishHeads } from "../distribution/publish-heads.ts";
+import { sweepOperators } from "../operators/operator-registry.ts";
 import type { AdmissionWriter } from "../registration/admission-writer.ts";
 import { sweepTokens } from "../registration/tokens.ts";
 import { createRotator, type RotateOptions } from "./rotate.ts";
@@ -17,6 +18,7 @@ export interface LeadOptions extends RotateOptions {
   readonly writer: AdmissionWriter;
   /** As the state user. */
   readonly nats: NatsConnection;
+  readonly connectCount: () => number;
   readonly leaseMs: number;
   /** Keeps the audit log within its limits. */
   readonly trimAudit: (signal: AbortSignal) => Promise<unknown>;
@@ -32,7 +34,7 @@ const HUB = { actor: { kind: "hub" } } as const;
 
 /** Leads until the signal aborts. Every write is compare-and-set, so that a late leader harms nothing. */
 export async function lead(options: LeadOptions): Promise<void> {
-  const { nats, map, meshId, signers, clock, log, random, trimAudit, signal } = options;
+  const { nats, map, meshId, signers, connectCount, clock, log, random, trimAudit, signal } = options;
   const sweeping = startLoop({
     clock,
     random,
@@ -65,6 +67,7 @@ export async function lead(options: LeadOptions): Promise<void> {
     sha256,
     clock,
     isLeader: () => true,
+    connectCount,
     signal,
   });
   await Promise.all([sweeping.done, trimming.done, rotating.done, heads]);
@@ -75,6 +78,7 @@ async function sweep(options: LeadOptions, signal: AbortSignal): Promise<number>
   const swept = await sweepTokens(store.registry, clock.now());
   if (swept > 0)
     record({ ...HUB, action: "token.sweep", message: `${swept} tokens that ended a day ago are forgotten` });
+  await sweepOperators(store.registry, clock.now());
   await map.whenCurrent(signal);
   for (const { clusterId } of dueAdmissions(map.records.admissions.values(), { nowMs: clock.now(), leaseMs })) {
     await extend(options, clusterId, signal);

@@ -15,6 +15,7 @@ import type { EndedRecord } from "../status/gateway-report.ts";
 import type { AdmissionWriter, ClusterWrite, WriterOptions } from "./admission-writer.ts";
 import type { GatewayUsers } from "./gateway-users.ts";
 import { listTokens, revokeToken } from "./tokens.ts";
+import { revokeClaims } from "./workload-claims.ts";
 
 export interface EndOptions extends WriterOptions {
   readonly writer: AdmissionWriter;
@@ -34,13 +35,13 @@ export interface EndRequest {
 }
 
 /**
- * Ends what `decide` names: bans the NATS users and the tokens that could bring the identities back, then writes the
+ * Ends what `decide` names: bans the NATS users, tokens and workloads that could bring the identities back, then writes the
  * tombstones, for which the online key is enough, then the admission. A registration that is under way meanwhile meets
  * the ban, or makes the last write a conflict, after which all is decided anew. Repeating it does what is left. Returns
  * the tombstones and where in the map they are.
  */
 export async function endGateways(options: EndOptions, request: EndRequest): Promise<readonly EndedRecord[]> {
-  const { map, users, writer } = options;
+  const { map, users, writer, store, clock } = options;
   const { clusterId, decide, reason, audit, action, target, signal } = request;
   const revokedTokens = new Set<string>();
   const { value, sequence } = await writer.commit(async (registry) => {
@@ -49,6 +50,8 @@ export async function endGateways(options: EndOptions, request: EndRequest): Pro
     const leaving = leavingGateways(registry, clusterId, ending);
     for (const { nkey } of leaving) await users.ban(nkey);
     for (const id of await revokeTokensOf(options, leaving)) revokedTokens.add(id);
+    const identityKeys = leaving.map(({ identityKey }) => identityKey);
+    await revokeClaims(store.registry, clusterId, { identityKeys, nowMs: clock.now() });
     const ended: EndedRecord[] = [];
     for (const tombstone of ending.tombstones) {
       const admitted = leaving.find(({ ordinal }) => isOf(tombstone, ordinal))?.incarnation;

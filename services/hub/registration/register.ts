@@ -1,7 +1,7 @@
 /**
- * @module Register: a join token becomes an admitted gateway.
+ * @module Register: a join token, or the token of a workload, becomes an admitted gateway.
  *
- * The claim of the token is the commit. Each later step is decided by what is stored and changes nothing the second
+ * The claim of what is shown is the commit. Each later step is decided by what is stored and changes nothing the second
  * time, so that a hub that is killed between any two of them leaves only work for the agent's next try.
  */
 import type { MessageInitShape } from "@bufbuild/protobuf";
@@ -14,42 +14,41 @@ import { decodeNkey } from "@spanwire/runtime/crypto/nkey";
 import { stateJson } from "../audit/state-json.ts";
 import { accept, refusal } from "../refusal.ts";
 import { describeMapState, issueCredentials } from "./credentials.ts";
+import { entitle } from "./entitle.ts";
 import { checkProof, decodeBody } from "./proof.ts";
 import type { RegistrationOptions } from "./registration-service.ts";
-import { claimToken } from "./tokens.ts";
 
 export async function register(
   options: RegistrationOptions,
   request: RegisterRequest,
   signal: AbortSignal,
 ): Promise<MessageInitShape<typeof RegisterResponseSchema>> {
-  const { clock, map, store, writer, users, validate, limitCluster, admissionLeaseMs, audit } = options;
+  const { clock, map, store, writer, users, validate, limitCluster, admissionLeaseMs, keyRing, audit } = options;
   const nowMs = clock.now();
   const { identityKey, bodySha256: requestSha256 } = checkProof("Register", request, { ...options, nowMs });
   const registration = decodeBody(RegistrationSchema, request.body, validate);
-  const { clusterId, nkey, ordinal, certificateRequest, token: shown } = registration;
-  audit.about({ target: clusterKey(clusterId), tokenId: shown?.id });
+  const { clusterId, nkey, certificateRequest } = registration;
+  audit.about({ target: clusterKey(clusterId), tokenId: registration.token?.id });
   requireUserNkey(nkey);
 
-  const { id = "", secret = new Uint8Array() } = shown ?? {};
-  const use = { id, secret, clusterId, ordinal, identityKey, requestSha256 };
   const revision = () => map.revisionOf(clusterKey(clusterId));
   const read = async () => {
     const at = revision(); // before the reads: a revocation that they miss is written later than this
-    const now = { nowMs, lineage: map.lineage };
-    const [token, isBanned] = await Promise.all([claimToken(store.registry, use, now), users.isBanned(nkey)]);
-    return { at, token, isBanned };
+    const shown = { registry: store.registry, keyRing, identityKey, requestSha256, nowMs, lineage: map.lineage };
+    const [entitled, isBanned] = await Promise.all([entitle(registration, shown), users.isBanned(nkey)]);
+    return { at, entitled, isBanned };
   };
   await map.whenCurrent(signal); // the lineage is part of what a token is judged by
   let known = await read();
+  audit.about({ tokenId: known.entitled.tokenId });
   limitCluster(clusterId, nowMs);
 
   const notAfter = timestampFromMs(nowMs + admissionLeaseMs);
   const { value } = await writer.commit(async (registry) => {
     // A revocation ends token and user first and writes the cluster last: if that is unchanged, so are they.
     if (known.at !== revision()) known = await read();
-    const { token, isBanned } = known;
-    const wanted = { registration, identityKey, tokenOrdinal: token.ordinal, notAfter };
+    const { entitled, isBanned } = known;
+    const wanted = { registration, identityKey, tokenOrdinal: entitled.ordinal, notAfter };
     const admitted = accept(admit({ ...registry, isBanned: () => isBanned }, wanted));
     const value = { admitted, before: registry.admissions.get(clusterId) };
     if (!admitted.changed) return { value, write: undefined };

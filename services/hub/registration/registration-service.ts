@@ -8,6 +8,7 @@ import type { CallContext } from "@spanwire/runtime/grpc/context";
 import { type BoundService, bindService } from "@spanwire/runtime/grpc/handlers";
 import type { RequestValidator } from "@spanwire/runtime/grpc/request-validator";
 import type { AuditedCalls, CallAudit } from "../audit/audited-calls.ts";
+import type { KeyRing } from "../oidc/issuer-keys.ts";
 import { refusal } from "../refusal.ts";
 import { issueChallenge } from "./challenge.ts";
 import type { CredentialOptions } from "./credentials.ts";
@@ -22,6 +23,8 @@ export interface ServiceOptions extends EndOptions, CredentialOptions {
   /** Shared by all replicas. */
   readonly nonceKey: Secret;
   readonly verify: Verify;
+  /** The keys by which workloads' tokens are verified. */
+  readonly keyRing: KeyRing;
   /** Holds the proven bodies to their rules. */
   readonly validate: RequestValidator;
   /** How long a new admission is good for; the planner extends it. */

@@ -24,6 +24,7 @@ import { createRequestValidator } from "@spanwire/runtime/grpc/request-validator
 import { NO_AUDIT } from "../audit/testing.ts";
 import { openCertificateAuthority } from "../authority/ca.ts";
 import { ensureGenesis } from "../authority/genesis.ts";
+import { createKeyRing } from "../oidc/issuer-keys.ts";
 import { createFakeSecretStore } from "../secrets/fake-secret-store.ts";
 import type { HubMap } from "../state/mesh-view.ts";
 import type { StateStore } from "../state/port.ts";
@@ -69,13 +70,14 @@ export async function startTestHub(store: StateStore, changes: Partial<Registrat
     nats: { urls: ["tls://hub.example:4222"], caPem: ca.certificatePem },
     nonceKey,
     verify: crypto.verify,
+    keyRing: createKeyRing({ clock: systemClock }),
     validate,
     admissionLeaseMs: 24 * HOUR_MS,
     limitCluster: () => {},
     audit: NO_AUDIT,
     ...changes,
   };
-  await map.whenCurrent(AbortSignal.timeout(5_000));
+  await map.whenCurrent(AbortSignal.timeout(60_000));
   return {
     options,
     map,
@@ -101,13 +103,14 @@ export interface TestHub extends AsyncDisposable {
 }
 
 function signal(): AbortSignal {
-  return AbortSignal.timeout(10_000);
+  return AbortSignal.timeout(60_000);
 }
 
 export interface Gateway {
   readonly signer: LocalSigner;
   readonly nkey: string;
   register(token: JoinToken, wish?: Wish): RegisterRequest;
+  registerAs(clusterId: string, workloadToken: string, wish?: Wish): RegisterRequest;
   renew(clusterId: string, ordinal?: number): RenewRequest;
   leave(clusterId: string, ordinal?: number): LeaveRequest;
 }
@@ -136,6 +139,10 @@ export function createGateway(): Gateway {
     register({ id, secret, clusterId }, wish = {}) {
       const token = { id, secret: new Uint8Array(secret.reveal()) };
       const body = { token, clusterId, kind: ClusterKind.VM, nkey, ...wish };
+      return create(RegisterRequestSchema, prove("Register", RegistrationSchema, body));
+    },
+    registerAs(clusterId, workloadToken, wish = {}) {
+      const body = { workloadToken, clusterId, kind: ClusterKind.KUBERNETES, nkey, ...wish };
       return create(RegisterRequestSchema, prove("Register", RegistrationSchema, body));
     },
     renew: (clusterId, ordinal = 0) =>

@@ -4,6 +4,8 @@ import type { ServerCall } from "./peer.ts";
 
 export interface CallSignal {
   readonly signal: AbortSignal;
+  /** Ends the call with this error, whatever its handler is at. */
+  end(error: SpanwireError): void;
   /** Says that the handler is done: nothing aborts any more, no timer is left. */
   finish(): void;
 }
@@ -39,6 +41,7 @@ export function watchCall(call: ServerCall, { timeoutMs, closing }: CallSignalOp
   }
   return {
     signal: controller.signal,
+    end: (error) => controller.abort(error),
     finish: () => {
       clearTimeout(timer);
       call.off("cancelled", onCancelled);

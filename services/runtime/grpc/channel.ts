@@ -1,7 +1,7 @@
 /** @module A client's connection to one server, shared by the clients of all its services. */
 import { isIP } from "node:net";
 import { checkServerIdentity, createSecureContext } from "node:tls";
-import { type ChannelCredentials, Client, credentials } from "@grpc/grpc-js";
+import { type ChannelCredentials, Client, credentials, Metadata } from "@grpc/grpc-js";
 import type { Secret } from "@spanwire/core/identity/secret";
 
 export interface ChannelOptions {
@@ -16,6 +16,8 @@ export interface ClientTls {
   readonly caPem: string;
   /** The client's own certificate, for servers that ask for one. */
   readonly certificate?: { readonly chainPem: string; readonly privateKeyPem: Secret };
+  /** Gives the bearer token of each call, for servers that ask for one. */
+  readonly bearer?: () => Promise<Secret>;
   /** The name to find in the server's certificate, if it is not the host of the address. */
   readonly serverName?: string;
 }
@@ -55,11 +57,22 @@ export function openChannel({ address, tls }: ChannelOptions): Channel {
   return { address, client, close: () => client.close(), [Symbol.dispose]: () => client.close() };
 }
 
-function toCredentials({ caPem, certificate }: ClientTls, name: string): ChannelCredentials {
+function toCredentials({ caPem, certificate, bearer }: ClientTls, name: string): ChannelCredentials {
   const own = certificate && { cert: certificate.chainPem, key: Buffer.from(certificate.privateKeyPem.reveal()) };
   const context = createSecureContext({ ca: caPem, ...own, minVersion: "TLSv1.3" });
-  return credentials.createFromSecureContext(context, {
+  const channel = credentials.createFromSecureContext(context, {
     checkServerIdentity: (_name, presented) => checkServerIdentity(name, presented),
+  });
+  return bearer === undefined ? channel : credentials.combineChannelCredentials(channel, toCallCredentials(bearer));
+}
+
+function toCallCredentials(bearer: () => Promise<Secret>) {
+  return credentials.createFromMetadataGenerator((_call, answer) => {
+    bearer().then((token) => {
+      const metadata = new Metadata();
+      metadata.set("authorization", `Bearer ${Buffer.from(token.reveal()).toString()}`);
+      answer(null, metadata);
+    }, answer);
   });
 }
 

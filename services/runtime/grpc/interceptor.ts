@@ -1,10 +1,13 @@
 /** @module What happens around every call: authentication, limits, measurement. */
 import type { DescMethod } from "@bufbuild/protobuf";
+import type { SpanwireError } from "@spanwire/core/errors";
 import type { CallContext } from "./context.ts";
 
 export interface Call {
   readonly method: DescMethod;
   readonly context: CallContext;
+  /** Ends the call with this error, also in the middle of a stream. */
+  end(error: SpanwireError): void;
 }
 
 /**

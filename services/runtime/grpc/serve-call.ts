@@ -75,7 +75,7 @@ async function serve(
   handle: Handle,
 ): Promise<Partial<StatusObject> | undefined> {
   const isUnary = method.methodKind === "unary";
-  const { signal, finish } = watchCall(call, {
+  const { signal, end, finish } = watchCall(call, {
     timeoutMs: isUnary ? options.unaryTimeoutMs : undefined,
     closing: isUnary ? undefined : options.closing,
   });
@@ -93,7 +93,7 @@ async function serve(
     await handle(request, context);
   };
   try {
-    await inServerSpan(call.getPath(), headers, () => intercept(options.interceptors, { method, context }, run));
+    await inServerSpan(call.getPath(), headers, () => intercept(options.interceptors, { method, context, end }, run));
     return undefined;
   } catch (error) {
     // Whatever a handler throws because its signal aborted, the reason of the abort is what happened.

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file spanwire/v1/agent.proto.
  */
 export const file_spanwire_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("ChdzcGFud2lyZS92MS9hZ2VudC5wcm90bxILc3BhbndpcmUudjEiNAoPU25hcHNob3RSZXF1ZXN0Eg8KB2xpbmVhZ2UYASABKAQSEAoIc2VxdWVuY2UYAiABKAQijQEKDVNuYXBzaG90Q2h1bmsSDwoHbGluZWFnZRgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBINCgVpbmRleBgDIAEoDRINCgVjb3VudBgEIAEoDRIrCgdlbnRyaWVzGAUgAygLMhouc3BhbndpcmUudjEuU25hcHNob3RFbnRyeRIOCgZkaWdlc3QYBiABKAwiLAoNU25hcHNob3RFbnRyeRILCgNrZXkYASABKAkSDgoGcmVjb3JkGAIgASgMImcKClN0b3JlUmVwbHkSJQoGc3RvcmVkGAEgASgLMhMuc3BhbndpcmUudjEuU3RvcmVkSAASJwoHcmVmdXNlZBgCIAEoCzIULnNwYW53aXJlLnYxLlJlZnVzZWRIAEIJCgdvdXRjb21lIlQKBlN0b3JlZBIPCgdsaW5lYWdlGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEhMKC2luY2FybmF0aW9uGAMgASgEEhIKCmdlbmVyYXRpb24YBCABKAQiZgoHUmVmdXNlZBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIRCglyZXRyeWFibGUYAyABKAgSEwoLaW5jYXJuYXRpb24YBCABKAQSEgoKZ2VuZXJhdGlvbhgFIAEoBCKzAwoNR2F0ZXdheVN0YXR1cxIeCg1hZ2VudF92ZXJzaW9uGAEgASgJQge6SARyAhhAEikKCWRhdGFwbGFuZRgCIAEoDjIWLnNwYW53aXJlLnYxLkRhdGFwbGFuZRIYCgZrZXJuZWwYAyABKAlCCLpIBXIDGIABEg8KB2xpbmVhZ2UYBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSKwoHc2VudF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoFbGlua3MYByADKAsyFy5zcGFud2lyZS52MS5MaW5rSGVhbHRoQgm6SAaSAQMQgCASNQoKY29uZGl0aW9ucxgIIAMoCzIWLnNwYW53aXJlLnYxLkNvbmRpdGlvbkIJukgGkgEDEIACEhUKDWtlcm5lbF93cml0ZXMYCSABKAQSEgoKcmVjb25jaWxlcxgKIAEoBBInCgZ0b3RhbHMYCyABKAsyFy5zcGFud2lyZS52MS5MaW5rVG90YWxzEi8KCHJvdGF0aW9uGAwgASgLMh0uc3BhbndpcmUudjEuUm90YXRpb25Qcm9ncmVzcyKeAQoQUm90YXRpb25Qcm9ncmVzcxISCgpnZW5lcmF0aW9uGAEgASgEEjEKBnBoYXNlcxgCIAMoCzIXLnNwYW53aXJlLnYxLlBoYXNlQ291bnRCCLpIBZIBAhAQEjEKBmJlaGluZBgDIAMoCzIXLnNwYW53aXJlLnYxLlBhaXJCZWhpbmRCCLpIBZIBAhBAEhAKCHVubGlzdGVkGAQgASgNIkIKClBoYXNlQ291bnQSJQoFcGhhc2UYASABKA4yFi5zcGFud2lyZS52MS5QYWlyUGhhc2USDQoFcGFpcnMYAiABKA0icAoKUGFpckJlaGluZBIbCgpjbHVzdGVyX2lkGAEgASgJQge6SARyAhg/Eg8KB29yZGluYWwYAiABKA0SJQoFcGhhc2UYAyABKA4yFi5zcGFud2lyZS52MS5QYWlyUGhhc2USDQoFYWxpdmUYBCABKAgiXAoKTGlua1RvdGFscxINCgVsaW5rcxgBIAEoDRITCgtlc3RhYmxpc2hlZBgCIAEoDRIWCg5yZWNlaXZlZF9ieXRlcxgDIAEoBBISCgpzZW50X2J5dGVzGAQgASgEIt8BCgpMaW5rSGVhbHRoEhsKCmNsdXN0ZXJfaWQYASABKAlCB7pIBHICGD8SDwoHb3JkaW5hbBgCIAEoDRIXCgZkZXZpY2UYAyABKAlCB7pIBHICGA8SGgoIZW5kcG9pbnQYBCABKAlCCLpIBXIDGJgCEjIKDmxhc3RfaGFuZHNoYWtlGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIWCg5yZWNlaXZlZF9ieXRlcxgGIAEoBBISCgpzZW50X2J5dGVzGAcgASgEEg4KBnJvYW1lZBgIIAEoCCJYCglDb25kaXRpb24SFQoEdHlwZRgBIAEoCUIHukgEcgIYQBIZCgdzdWJqZWN0GAIgASgJQgi6SAVyAxiAAhIZCgdtZXNzYWdlGAMgASgJQgi6SAVyAxiACCqzAQoJUGFpclBoYXNlEhoKFlBBSVJfUEhBU0VfVU5TUEVDSUZJRUQQABIWChJQQUlSX1BIQVNFX1dBSVRJTkcQARIXChNQQUlSX1BIQVNFX0JVSUxESU5HEAISFAoQUEFJUl9QSEFTRV9SRUFEWRADEhYKElBBSVJfUEhBU0VfRkxJUFBFRBAEEhYKElBBSVJfUEhBU0VfRFJBSU5FRBAFEhMKD1BBSVJfUEhBU0VfRE9ORRAGYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp, file_spanwire_v1_record]);
+  fileDesc("ChdzcGFud2lyZS92MS9hZ2VudC5wcm90bxILc3BhbndpcmUudjEiNAoPU25hcHNob3RSZXF1ZXN0Eg8KB2xpbmVhZ2UYASABKAQSEAoIc2VxdWVuY2UYAiABKAQijQEKDVNuYXBzaG90Q2h1bmsSDwoHbGluZWFnZRgBIAEoBBIQCghzZXF1ZW5jZRgCIAEoBBINCgVpbmRleBgDIAEoDRINCgVjb3VudBgEIAEoDRIrCgdlbnRyaWVzGAUgAygLMhouc3BhbndpcmUudjEuU25hcHNob3RFbnRyeRIOCgZkaWdlc3QYBiABKAwiLAoNU25hcHNob3RFbnRyeRILCgNrZXkYASABKAkSDgoGcmVjb3JkGAIgASgMImcKClN0b3JlUmVwbHkSJQoGc3RvcmVkGAEgASgLMhMuc3BhbndpcmUudjEuU3RvcmVkSAASJwoHcmVmdXNlZBgCIAEoCzIULnNwYW53aXJlLnYxLlJlZnVzZWRIAEIJCgdvdXRjb21lIlQKBlN0b3JlZBIPCgdsaW5lYWdlGAEgASgEEhAKCHNlcXVlbmNlGAIgASgEEhMKC2luY2FybmF0aW9uGAMgASgEEhIKCmdlbmVyYXRpb24YBCABKAQiZgoHUmVmdXNlZBIOCgZyZWFzb24YASABKAkSDwoHbWVzc2FnZRgCIAEoCRIRCglyZXRyeWFibGUYAyABKAgSEwoLaW5jYXJuYXRpb24YBCABKAQSEgoKZ2VuZXJhdGlvbhgFIAEoBCL5AwoNR2F0ZXdheVN0YXR1cxIeCg1hZ2VudF92ZXJzaW9uGAEgASgJQge6SARyAhhAEikKCWRhdGFwbGFuZRgCIAEoDjIWLnNwYW53aXJlLnYxLkRhdGFwbGFuZRIYCgZrZXJuZWwYAyABKAlCCLpIBXIDGIABEg8KB2xpbmVhZ2UYBCABKAQSEAoIc2VxdWVuY2UYBSABKAQSKwoHc2VudF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMQoFbGlua3MYByADKAsyFy5zcGFud2lyZS52MS5MaW5rSGVhbHRoQgm6SAaSAQMQgCASNQoKY29uZGl0aW9ucxgIIAMoCzIWLnNwYW53aXJlLnYxLkNvbmRpdGlvbkIJukgGkgEDEIACEhUKDWtlcm5lbF93cml0ZXMYCSABKAQSEgoKcmVjb25jaWxlcxgKIAEoBBInCgZ0b3RhbHMYCyABKAsyFy5zcGFud2lyZS52MS5MaW5rVG90YWxzEi8KCHJvdGF0aW9uGAwgASgLMh0uc3BhbndpcmUudjEuUm90YXRpb25Qcm9ncmVzcxIxCgVwYXRocxgNIAMoCzIXLnNwYW53aXJlLnYxLlBhdGhIZWFsdGhCCbpIBpIBAxCAAhIRCglmYWlsb3ZlcnMYDiABKAQikQEKClBhdGhIZWFsdGgSGwoKY2x1c3Rlcl9pZBgBIAEoCUIHukgEcgIYPxIYCgZhY3RpdmUYAiADKA1CCLpIBZIBAhAQEhkKB3ByZXNlbnQYAyADKA1CCLpIBZIBAhAQEjEKDWxhc3RfZmFpbG92ZXIYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIp4BChBSb3RhdGlvblByb2dyZXNzEhIKCmdlbmVyYXRpb24YASABKAQSMQoGcGhhc2VzGAIgAygLMhcuc3BhbndpcmUudjEuUGhhc2VDb3VudEIIukgFkgECEBASMQoGYmVoaW5kGAMgAygLMhcuc3BhbndpcmUudjEuUGFpckJlaGluZEIIukgFkgECEEASEAoIdW5saXN0ZWQYBCABKA0iQgoKUGhhc2VDb3VudBIlCgVwaGFzZRgBIAEoDjIWLnNwYW53aXJlLnYxLlBhaXJQaGFzZRINCgVwYWlycxgCIAEoDSJwCgpQYWlyQmVoaW5kEhsKCmNsdXN0ZXJfaWQYASABKAlCB7pIBHICGD8SDwoHb3JkaW5hbBgCIAEoDRIlCgVwaGFzZRgDIAEoDjIWLnNwYW53aXJlLnYxLlBhaXJQaGFzZRINCgVhbGl2ZRgEIAEoCCJcCgpMaW5rVG90YWxzEg0KBWxpbmtzGAEgASgNEhMKC2VzdGFibGlzaGVkGAIgASgNEhYKDnJlY2VpdmVkX2J5dGVzGAMgASgEEhIKCnNlbnRfYnl0ZXMYBCABKAQi3wEKCkxpbmtIZWFsdGgSGwoKY2x1c3Rlcl9pZBgBIAEoCUIHukgEcgIYPxIPCgdvcmRpbmFsGAIgASgNEhcKBmRldmljZRgDIAEoCUIHukgEcgIYDxIaCghlbmRwb2ludBgEIAEoCUIIukgFcgMYmAISMgoObGFzdF9oYW5kc2hha2UYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhYKDnJlY2VpdmVkX2J5dGVzGAYgASgEEhIKCnNlbnRfYnl0ZXMYByABKAQSDgoGcm9hbWVkGAggASgIIlgKCUNvbmRpdGlvbhIVCgR0eXBlGAEgASgJQge6SARyAhhAEhkKB3N1YmplY3QYAiABKAlCCLpIBXIDGIACEhkKB21lc3NhZ2UYAyABKAlCCLpIBXIDGIAIKrMBCglQYWlyUGhhc2USGgoWUEFJUl9QSEFTRV9VTlNQRUNJRklFRBAAEhYKElBBSVJfUEhBU0VfV0FJVElORxABEhcKE1BBSVJfUEhBU0VfQlVJTERJTkcQAhIUChBQQUlSX1BIQVNFX1JFQURZEAMSFgoSUEFJUl9QSEFTRV9GTElQUEVEEAQSFgoSUEFJUl9QSEFTRV9EUkFJTkVEEAUSEwoPUEFJUl9QSEFTRV9ET05FEAZiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_spanwire_v1_record]);
 
 /**
  * sw.v1.up.<cluster>.<gateway>.snapshot; answered by SnapshotChunks to the reply subject.
@@ -288,6 +288,20 @@ export type GatewayStatus = Message<"spanwire.v1.GatewayStatus"> & {
    * @generated from field: spanwire.v1.RotationProgress rotation = 12;
    */
   rotation?: RotationProgress | undefined;
+
+  /**
+   * To remote clusters with several gateways: all of a small mesh; of a large one those where not all carry.
+   *
+   * @generated from field: repeated spanwire.v1.PathHealth paths = 13;
+   */
+  paths: PathHealth[];
+
+  /**
+   * Times that a cluster's traffic was moved to its other gateways, since the agent started.
+   *
+   * @generated from field: uint64 failovers = 14;
+   */
+  failovers: bigint;
 };
 
 /**
@@ -296,6 +310,46 @@ export type GatewayStatus = Message<"spanwire.v1.GatewayStatus"> & {
  */
 export const GatewayStatusSchema: GenMessage<GatewayStatus> = /*@__PURE__*/
   messageDesc(file_spanwire_v1_agent, 6);
+
+/**
+ * What is sent to one remote cluster.
+ *
+ * @generated from message spanwire.v1.PathHealth
+ */
+export type PathHealth = Message<"spanwire.v1.PathHealth"> & {
+  /**
+   * @generated from field: string cluster_id = 1;
+   */
+  clusterId: string;
+
+  /**
+   * Ordinals of the gateways that carry it.
+   *
+   * @generated from field: repeated uint32 active = 2;
+   */
+  active: number[];
+
+  /**
+   * Ordinals of all that there is a tunnel to.
+   *
+   * @generated from field: repeated uint32 present = 3;
+   */
+  present: number[];
+
+  /**
+   * When one was last left because it fell silent or drains.
+   *
+   * @generated from field: google.protobuf.Timestamp last_failover = 4;
+   */
+  lastFailover?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message spanwire.v1.PathHealth.
+ * Use `create(PathHealthSchema)` to create a new message.
+ */
+export const PathHealthSchema: GenMessage<PathHealth> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_agent, 7);
 
 /**
  * How far a gateway is with the rotation that the epoch record asks for.
@@ -325,7 +379,7 @@ export type RotationProgress = Message<"spanwire.v1.RotationProgress"> & {
   behind: PairBehind[];
 
   /**
-   * Those that are behind and not listed.
+   * Those that are behind, alive and not listed.
    *
    * @generated from field: uint32 unlisted = 4;
    */
@@ -337,7 +391,7 @@ export type RotationProgress = Message<"spanwire.v1.RotationProgress"> & {
  * Use `create(RotationProgressSchema)` to create a new message.
  */
 export const RotationProgressSchema: GenMessage<RotationProgress> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_agent, 7);
+  messageDesc(file_spanwire_v1_agent, 8);
 
 /**
  * @generated from message spanwire.v1.PhaseCount
@@ -359,7 +413,7 @@ export type PhaseCount = Message<"spanwire.v1.PhaseCount"> & {
  * Use `create(PhaseCountSchema)` to create a new message.
  */
 export const PhaseCountSchema: GenMessage<PhaseCount> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_agent, 8);
+  messageDesc(file_spanwire_v1_agent, 9);
 
 /**
  * A pair that keeps the rotation from its next step.
@@ -397,7 +451,7 @@ export type PairBehind = Message<"spanwire.v1.PairBehind"> & {
  * Use `create(PairBehindSchema)` to create a new message.
  */
 export const PairBehindSchema: GenMessage<PairBehind> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_agent, 9);
+  messageDesc(file_spanwire_v1_agent, 10);
 
 /**
  * All links of a gateway together, so that a healthy mesh is told in a few bytes.
@@ -433,7 +487,7 @@ export type LinkTotals = Message<"spanwire.v1.LinkTotals"> & {
  * Use `create(LinkTotalsSchema)` to create a new message.
  */
 export const LinkTotalsSchema: GenMessage<LinkTotals> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_agent, 10);
+  messageDesc(file_spanwire_v1_agent, 11);
 
 /**
  * The tunnel to one remote gateway.
@@ -491,7 +545,7 @@ export type LinkHealth = Message<"spanwire.v1.LinkHealth"> & {
  * Use `create(LinkHealthSchema)` to create a new message.
  */
 export const LinkHealthSchema: GenMessage<LinkHealth> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_agent, 11);
+  messageDesc(file_spanwire_v1_agent, 12);
 
 /**
  * Something an operator should know: type in CamelCase ("NoPath", "PrefixShadowsLocal"), message in a sentence.
@@ -520,7 +574,7 @@ export type Condition = Message<"spanwire.v1.Condition"> & {
  * Use `create(ConditionSchema)` to create a new message.
  */
 export const ConditionSchema: GenMessage<Condition> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_agent, 12);
+  messageDesc(file_spanwire_v1_agent, 13);
 
 /**
  * Each later one comes after all before it.

@@ -19,7 +19,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file spanwire/v1/fleet.proto.
  */
 export const file_spanwire_v1_fleet: GenFile = /*@__PURE__*/
-  fileDesc("ChdzcGFud2lyZS92MS9mbGVldC5wcm90bxILc3BhbndpcmUudjEiEwoRR2V0VmVyc2lvblJlcXVlc3QiXAoSR2V0VmVyc2lvblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSFAoMbmF0c192ZXJzaW9uGAIgASgJEg8KB21lc2hfaWQYAyABKAkSDgoGbGVhZGVyGAQgASgIIroBChJDcmVhdGVUb2tlblJlcXVlc3QSQQoKY2x1c3Rlcl9pZBgBIAEoCUItukgqcigYPzIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkKgASHQoHb3JkaW5hbBgDIAEoDUIHukgEKgIYD0gAiAEBQgoKCF9vcmRpbmFsIk8KE0NyZWF0ZVRva2VuUmVzcG9uc2USEgoFdG9rZW4YASABKAlCA4ABARIkCgRpbmZvGAIgASgLMhYuc3BhbndpcmUudjEuVG9rZW5JbmZvItUBCglUb2tlbkluZm8SCgoCaWQYASABKAkSEgoKY2x1c3Rlcl9pZBgCIAEoCRIUCgdvcmRpbmFsGAMgASgNSACIAQESJgoFc3RhdGUYBCABKA4yFy5zcGFud2lyZS52MS5Ub2tlblN0YXRlEi4KCmNyZWF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgoKCF9vcmRpbmFsIhMKEUxpc3RUb2tlbnNSZXF1ZXN0IjwKEkxpc3RUb2tlbnNSZXNwb25zZRImCgZ0b2tlbnMYASADKAsyFi5zcGFud2lyZS52MS5Ub2tlbkluZm8iNwoSUmV2b2tlVG9rZW5SZXF1ZXN0EiEKAmlkGAEgASgJQhW6SBJyEDIOXlthLXowLTldezE2fSQiOwoTUmV2b2tlVG9rZW5SZXNwb25zZRIkCgRpbmZvGAEgASgLMhYuc3BhbndpcmUudjEuVG9rZW5JbmZvIq0CCgdDbHVzdGVyEgoKAmlkGAEgASgJEiYKBGtpbmQYAiABKA4yGC5zcGFud2lyZS52MS5DbHVzdGVyS2luZBIQCghwcmVmaXhlcxgDIAMoCRIUCgxvdmVybGF5X2lwdjQYBCABKAkSFAoMb3ZlcmxheV9pcHY2GAUgASgJEjAKBmxhYmVscxgGIAMoCzIgLnNwYW53aXJlLnYxLkNsdXN0ZXIuTGFiZWxzRW50cnkSJgoIZ2F0ZXdheXMYByADKAsyFC5zcGFud2lyZS52MS5HYXRld2F5EhMKC2luY2FybmF0aW9uGAggASgEEhIKCmdlbmVyYXRpb24YCSABKAQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLlAQoHR2F0ZXdheRIPCgdvcmRpbmFsGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgEEhQKDGlkZW50aXR5X2tleRgDIAEoDBIpCglzdGF0ZW1lbnQYBCABKAsyFi5zcGFud2lyZS52MS5TdGF0ZW1lbnQSKgoGc3RhdHVzGAUgASgLMhouc3BhbndpcmUudjEuR2F0ZXdheVN0YXR1cxItCglsYXN0X3NlZW4YBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGFwcGxpZWRfc2VxdWVuY2UYByABKAQiFQoTTGlzdENsdXN0ZXJzUmVxdWVzdCI+ChRMaXN0Q2x1c3RlcnNSZXNwb25zZRImCghjbHVzdGVycxgBIAMoCzIULnNwYW53aXJlLnYxLkNsdXN0ZXIiTgoRR2V0Q2x1c3RlclJlcXVlc3QSOQoCaWQYASABKAlCLbpIKnIoGD8yJF5bYS16MC05XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCI7ChJHZXRDbHVzdGVyUmVzcG9uc2USJQoHY2x1c3RlchgBIAEoCzIULnNwYW53aXJlLnYxLkNsdXN0ZXIirQMKFFVwZGF0ZUNsdXN0ZXJSZXF1ZXN0EjkKAmlkGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSJAoIcHJlZml4ZXMYAiADKAlCErpID5IBDBCAAhgBIgVyA+gBARK5AQoGbGFiZWxzGAMgAygLMi0uc3BhbndpcmUudjEuVXBkYXRlQ2x1c3RlclJlcXVlc3QuTGFiZWxzRW50cnlCerpId5oBdBAQIjZyNBg/MjBeW2EtejAtOUEtWl0oW2EtekEtWjAtOV8uLy1dezAsNjF9W2EtekEtWjAtOV0pPyQqOHI2GD8yMl4oW2EtekEtWjAtOV0oW2EtekEtWjAtOV8uLV17MCw2MX1bYS16QS1aMC05XSk/KT8kEiAKE2V4cGVjdGVkX2dlbmVyYXRpb24YBCABKARIAIgBARIPCgdkcnlfcnVuGAUgASgIGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCFgoUX2V4cGVjdGVkX2dlbmVyYXRpb24iPgoVVXBkYXRlQ2x1c3RlclJlc3BvbnNlEiUKB2NsdXN0ZXIYASABKAsyFC5zcGFud2lyZS52MS5DbHVzdGVyImsKFFJldm9rZUNsdXN0ZXJSZXF1ZXN0EjkKAmlkGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGAoGcmVhc29uGAIgASgJQgi6SAVyAxiAAiI6ChVSZXZva2VDbHVzdGVyUmVzcG9uc2USIQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZCKEAQoFRW5kZWQSLwoDa2V5GAEgASgJQiK6SB9yHRiAAjIYXlthLXpdKyhbLl1bYS16MC05LV0rKSokEhMKC2luY2FybmF0aW9uGAIgASgEEhIKCmdlbmVyYXRpb24YAyABKAQSDwoHbGluZWFnZRgEIAEoBBIQCghzZXF1ZW5jZRgFIAEoBCKNAQoUUmV2b2tlR2F0ZXdheVJlcXVlc3QSQQoKY2x1c3Rlcl9pZBgBIAEoCUItukgqcigYPzIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhgKB29yZGluYWwYAiABKA1CB7pIBCoCGA8SGAoGcmVhc29uGAMgASgJQgi6SAVyAxiAAiI6ChVSZXZva2VHYXRld2F5UmVzcG9uc2USIQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZCJRChREZWxldGVDbHVzdGVyUmVxdWVzdBI5CgJpZBgBIAEoCUItukgqcigYPzIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kIjoKFURlbGV0ZUNsdXN0ZXJSZXNwb25zZRIhCgVlbmRlZBgBIAMoCzISLnNwYW53aXJlLnYxLkVuZGVkIk0KHFdhdGNoQWNrbm93bGVkZ2VtZW50c1JlcXVlc3QSLQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZEIKukgHkgEECAEQQCJoCh1XYXRjaEFja25vd2xlZGdlbWVudHNSZXNwb25zZRI1CghnYXRld2F5cxgBIAMoCzIjLnNwYW53aXJlLnYxLkdhdGV3YXlBY2tub3dsZWRnZW1lbnQSEAoIY29tcGxldGUYAiABKAgiowEKFkdhdGV3YXlBY2tub3dsZWRnZW1lbnQSEgoKY2x1c3Rlcl9pZBgBIAEoCRIPCgdvcmRpbmFsGAIgASgNEi0KCWFic2VudF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASNQoRdW5yZWFjaGFibGVfc2luY2UYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhYKFEdldExpbmtQb2xpY3lSZXF1ZXN0IlQKFUdldExpbmtQb2xpY3lSZXNwb25zZRInCgZwb2xpY3kYASABKAsyFy5zcGFud2lyZS52MS5MaW5rUG9saWN5EhIKCmdlbmVyYXRpb24YAiABKAQikgEKFFNldExpbmtQb2xpY3lSZXF1ZXN0Ei8KBnBvbGljeRgBIAEoCzIXLnNwYW53aXJlLnYxLkxpbmtQb2xpY3lCBrpIA8gBARIgChNleHBlY3RlZF9nZW5lcmF0aW9uGAIgASgESACIAQESDwoHZHJ5X3J1bhgDIAEoCEIWChRfZXhwZWN0ZWRfZ2VuZXJhdGlvbiJVChVTZXRMaW5rUG9saWN5UmVzcG9uc2USEgoKZ2VuZXJhdGlvbhgBIAEoBBIoCgdjaGFuZ2VzGAIgAygLMhcuc3BhbndpcmUudjEuUGFpckNoYW5nZSJICgpQYWlyQ2hhbmdlEgwKBGxlZnQYASABKAkSDQoFcmlnaHQYAiABKAkSDgoGYmVmb3JlGAMgASgJEg0KBWFmdGVyGAQgASgJIg8KDVJvdGF0ZVJlcXVlc3QiMQoOUm90YXRlUmVzcG9uc2USDwoHcmVxdWVzdBgBIAEoCRIOCgZxdWV1ZWQYAiABKAgiFgoUQWJvcnRSb3RhdGlvblJlcXVlc3QiKAoVQWJvcnRSb3RhdGlvblJlc3BvbnNlEg8KB3JlcXVlc3QYASABKAkiFAoSR2V0Um90YXRpb25SZXF1ZXN0IvABChNHZXRSb3RhdGlvblJlc3BvbnNlEiEKBWVwb2NoGAEgASgLMhIuc3BhbndpcmUudjEuRXBvY2gSKQoFc2luY2UYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg4KBnF1ZXVlZBgDIAEoCRInCgZwaGFzZXMYBCADKAsyFy5zcGFud2lyZS52MS5QaGFzZUNvdW50EiYKCGxhZ2dhcmRzGAUgAygLMhQuc3BhbndpcmUudjEuTGFnZ2FyZBIqCgdoaXN0b3J5GAYgAygLMhkuc3BhbndpcmUudjEuUGFzdFJvdGF0aW9uIscBCgdMYWdnYXJkEhIKCmNsdXN0ZXJfaWQYASABKAkSDwoHb3JkaW5hbBgCIAEoDRIdChBvdGhlcl9jbHVzdGVyX2lkGAMgASgJSACIAQESGgoNb3RoZXJfb3JkaW5hbBgEIAEoDUgBiAEBEiUKBXBoYXNlGAUgASgOMhYuc3BhbndpcmUudjEuUGFpclBoYXNlEg4KBnJlYXNvbhgGIAEoCUITChFfb3RoZXJfY2x1c3Rlcl9pZEIQCg5fb3RoZXJfb3JkaW5hbCLMAQoMUGFzdFJvdGF0aW9uEg0KBWVwb2NoGAEgASgEEg8KB3JlcXVlc3QYAiABKAkSLQoJb3BlbmVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpjbG9zaW5nX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYWJvcnRlZBgGIAEoCCISChBHZXRTdGF0dXNSZXF1ZXN0IjwKEUdldFN0YXR1c1Jlc3BvbnNlEicKBnN0YXR1cxgBIAEoCzIXLnNwYW53aXJlLnYxLk1lc2hTdGF0dXMiFAoSV2F0Y2hTdGF0dXNSZXF1ZXN0Ij4KE1dhdGNoU3RhdHVzUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcuc3BhbndpcmUudjEuTWVzaFN0YXR1cyLlAQoKTWVzaFN0YXR1cxIPCgdtZXNoX2lkGAEgASgJEg8KB2xpbmVhZ2UYAiABKAQSEAoIc2VxdWVuY2UYAyABKAQSLAoIaHViX3RpbWUYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiYKCGNsdXN0ZXJzGAUgAygLMhQuc3BhbndpcmUudjEuQ2x1c3RlchIhCgVlcG9jaBgGIAEoCzISLnNwYW53aXJlLnYxLkVwb2NoEioKCmNvbmRpdGlvbnMYByADKAsyFi5zcGFud2lyZS52MS5Db25kaXRpb24iiwIKFUNyZWF0ZU9wZXJhdG9yUmVxdWVzdBI7CgRuYW1lGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoEcm9sZRgCIAEoDjIZLnNwYW53aXJlLnYxLk9wZXJhdG9yUm9sZUIKukgHggEEEAEgABIeCgpwdWJsaWNfa2V5GAMgASgMQgq6SAd6BRBAGIACEicKE2NlcnRpZmljYXRlX3JlcXVlc3QYBCABKAxCCrpIB3oFEEAYgAgSNwoDdHRsGAUgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiA54QPKgAiYQoWQ3JlYXRlT3BlcmF0b3JSZXNwb25zZRIXCg9jZXJ0aWZpY2F0ZV9wZW0YASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiWQoQUmVhZEF1ZGl0UmVxdWVzdBINCgVhZnRlchgCIAEoBBIdCgRsYXN0GAMgASgNQgq6SAcqBRiQTiAASACIAQESDgoGZm9sbG93GAQgASgIQgcKBV9sYXN0IiIKEVJlYWRBdWRpdFJlc3BvbnNlEg0KBWJsb2NrGAEgASgMIg8KDUdldE1hcFJlcXVlc3QiOwoOR2V0TWFwUmVzcG9uc2USKQoFY2h1bmsYASABKAsyGi5zcGFud2lyZS52MS5TbmFwc2hvdENodW5rIhQKEkV4cG9ydFN0YXRlUmVxdWVzdCJBChNFeHBvcnRTdGF0ZVJlc3BvbnNlEg4KBmJ1Y2tldBgBIAEoCRILCgNrZXkYAiABKAkSDQoFdmFsdWUYAyABKAwqjAEKClRva2VuU3RhdGUSGwoXVE9LRU5fU1RBVEVfVU5TUEVDSUZJRUQQABIWChJUT0tFTl9TVEFURV9VTlVTRUQQARIXChNUT0tFTl9TVEFURV9DTEFJTUVEEAISFwoTVE9LRU5fU1RBVEVfUkVWT0tFRBADEhcKE1RPS0VOX1NUQVRFX0VYUElSRUQQBCp8CgxPcGVyYXRvclJvbGUSHQoZT1BFUkFUT1JfUk9MRV9VTlNQRUNJRklFRBAAEhgKFE9QRVJBVE9SX1JPTEVfVklFV0VSEAESGgoWT1BFUkFUT1JfUk9MRV9PUEVSQVRPUhACEhcKE09QRVJBVE9SX1JPTEVfQURNSU4QAzLFDgoMRmxlZXRTZXJ2aWNlEk0KCkdldFZlcnNpb24SHi5zcGFud2lyZS52MS5HZXRWZXJzaW9uUmVxdWVzdBofLnNwYW53aXJlLnYxLkdldFZlcnNpb25SZXNwb25zZRJQCgtDcmVhdGVUb2tlbhIfLnNwYW53aXJlLnYxLkNyZWF0ZVRva2VuUmVxdWVzdBogLnNwYW53aXJlLnYxLkNyZWF0ZVRva2VuUmVzcG9uc2USTQoKTGlzdFRva2VucxIeLnNwYW53aXJlLnYxLkxpc3RUb2tlbnNSZXF1ZXN0Gh8uc3BhbndpcmUudjEuTGlzdFRva2Vuc1Jlc3BvbnNlElAKC1Jldm9rZVRva2VuEh8uc3BhbndpcmUudjEuUmV2b2tlVG9rZW5SZXF1ZXN0GiAuc3BhbndpcmUudjEuUmV2b2tlVG9rZW5SZXNwb25zZRJTCgxMaXN0Q2x1c3RlcnMSIC5zcGFud2lyZS52MS5MaXN0Q2x1c3RlcnNSZXF1ZXN0GiEuc3BhbndpcmUudjEuTGlzdENsdXN0ZXJzUmVzcG9uc2USTQoKR2V0Q2x1c3RlchIeLnNwYW53aXJlLnYxLkdldENsdXN0ZXJSZXF1ZXN0Gh8uc3BhbndpcmUudjEuR2V0Q2x1c3RlclJlc3BvbnNlElYKDVVwZGF0ZUNsdXN0ZXISIS5zcGFud2lyZS52MS5VcGRhdGVDbHVzdGVyUmVxdWVzdBoiLnNwYW53aXJlLnYxLlVwZGF0ZUNsdXN0ZXJSZXNwb25zZRJWCg1SZXZva2VDbHVzdGVyEiEuc3BhbndpcmUudjEuUmV2b2tlQ2x1c3RlclJlcXVlc3QaIi5zcGFud2lyZS52MS5SZXZva2VDbHVzdGVyUmVzcG9uc2USVgoNUmV2b2tlR2F0ZXdheRIhLnNwYW53aXJlLnYxLlJldm9rZUdhdGV3YXlSZXF1ZXN0GiIuc3BhbndpcmUudjEuUmV2b2tlR2F0ZXdheVJlc3BvbnNlElYKDURlbGV0ZUNsdXN0ZXISIS5zcGFud2lyZS52MS5EZWxldGVDbHVzdGVyUmVxdWVzdBoiLnNwYW53aXJlLnYxLkRlbGV0ZUNsdXN0ZXJSZXNwb25zZRJwChVXYXRjaEFja25vd2xlZGdlbWVudHMSKS5zcGFud2lyZS52MS5XYXRjaEFja25vd2xlZGdlbWVudHNSZXF1ZXN0Giouc3BhbndpcmUudjEuV2F0Y2hBY2tub3dsZWRnZW1lbnRzUmVzcG9uc2UwARJWCg1HZXRMaW5rUG9saWN5EiEuc3BhbndpcmUudjEuR2V0TGlua1BvbGljeVJlcXVlc3QaIi5zcGFud2lyZS52MS5HZXRMaW5rUG9saWN5UmVzcG9uc2USVgoNU2V0TGlua1BvbGljeRIhLnNwYW53aXJlLnYxLlNldExpbmtQb2xpY3lSZXF1ZXN0GiIuc3BhbndpcmUudjEuU2V0TGlua1BvbGljeVJlc3BvbnNlEkEKBlJvdGF0ZRIaLnNwYW53aXJlLnYxLlJvdGF0ZVJlcXVlc3QaGy5zcGFud2lyZS52MS5Sb3RhdGVSZXNwb25zZRJWCg1BYm9ydFJvdGF0aW9uEiEuc3BhbndpcmUudjEuQWJvcnRSb3RhdGlvblJlcXVlc3QaIi5zcGFud2lyZS52MS5BYm9ydFJvdGF0aW9uUmVzcG9uc2USUAoLR2V0Um90YXRpb24SHy5zcGFud2lyZS52MS5HZXRSb3RhdGlvblJlcXVlc3QaIC5zcGFud2lyZS52MS5HZXRSb3RhdGlvblJlc3BvbnNlEkoKCUdldFN0YXR1cxIdLnNwYW53aXJlLnYxLkdldFN0YXR1c1JlcXVlc3QaHi5zcGFud2lyZS52MS5HZXRTdGF0dXNSZXNwb25zZRJSCgtXYXRjaFN0YXR1cxIfLnNwYW53aXJlLnYxLldhdGNoU3RhdHVzUmVxdWVzdBogLnNwYW53aXJlLnYxLldhdGNoU3RhdHVzUmVzcG9uc2UwARJZCg5DcmVhdGVPcGVyYXRvchIiLnNwYW53aXJlLnYxLkNyZWF0ZU9wZXJhdG9yUmVxdWVzdBojLnNwYW53aXJlLnYxLkNyZWF0ZU9wZXJhdG9yUmVzcG9uc2USTAoJUmVhZEF1ZGl0Eh0uc3BhbndpcmUudjEuUmVhZEF1ZGl0UmVxdWVzdBoeLnNwYW53aXJlLnYxLlJlYWRBdWRpdFJlc3BvbnNlMAESQwoGR2V0TWFwEhouc3BhbndpcmUudjEuR2V0TWFwUmVxdWVzdBobLnNwYW53aXJlLnYxLkdldE1hcFJlc3BvbnNlMAESUgoLRXhwb3J0U3RhdGUSHy5zcGFud2lyZS52MS5FeHBvcnRTdGF0ZVJlcXVlc3QaIC5zcGFud2lyZS52MS5FeHBvcnRTdGF0ZVJlc3BvbnNlMAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_spanwire_v1_agent, file_spanwire_v1_record]);
+  fileDesc("ChdzcGFud2lyZS92MS9mbGVldC5wcm90bxILc3BhbndpcmUudjEiEwoRR2V0VmVyc2lvblJlcXVlc3QiXAoSR2V0VmVyc2lvblJlc3BvbnNlEg8KB3ZlcnNpb24YASABKAkSFAoMbmF0c192ZXJzaW9uGAIgASgJEg8KB21lc2hfaWQYAyABKAkSDgoGbGVhZGVyGAQgASgIIroBChJDcmVhdGVUb2tlblJlcXVlc3QSQQoKY2x1c3Rlcl9pZBgBIAEoCUItukgqcigYPzIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEjYKA3R0bBgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIOukgLqgEIIgQIgPUkKgASHQoHb3JkaW5hbBgDIAEoDUIHukgEKgIYD0gAiAEBQgoKCF9vcmRpbmFsIk8KE0NyZWF0ZVRva2VuUmVzcG9uc2USEgoFdG9rZW4YASABKAlCA4ABARIkCgRpbmZvGAIgASgLMhYuc3BhbndpcmUudjEuVG9rZW5JbmZvItUBCglUb2tlbkluZm8SCgoCaWQYASABKAkSEgoKY2x1c3Rlcl9pZBgCIAEoCRIUCgdvcmRpbmFsGAMgASgNSACIAQESJgoFc3RhdGUYBCABKA4yFy5zcGFud2lyZS52MS5Ub2tlblN0YXRlEi4KCmNyZWF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wQgoKCF9vcmRpbmFsIhMKEUxpc3RUb2tlbnNSZXF1ZXN0IjwKEkxpc3RUb2tlbnNSZXNwb25zZRImCgZ0b2tlbnMYASADKAsyFi5zcGFud2lyZS52MS5Ub2tlbkluZm8iNwoSUmV2b2tlVG9rZW5SZXF1ZXN0EiEKAmlkGAEgASgJQhW6SBJyEDIOXlthLXowLTldezE2fSQiOwoTUmV2b2tlVG9rZW5SZXNwb25zZRIkCgRpbmZvGAEgASgLMhYuc3BhbndpcmUudjEuVG9rZW5JbmZvIq0CCgdDbHVzdGVyEgoKAmlkGAEgASgJEiYKBGtpbmQYAiABKA4yGC5zcGFud2lyZS52MS5DbHVzdGVyS2luZBIQCghwcmVmaXhlcxgDIAMoCRIUCgxvdmVybGF5X2lwdjQYBCABKAkSFAoMb3ZlcmxheV9pcHY2GAUgASgJEjAKBmxhYmVscxgGIAMoCzIgLnNwYW53aXJlLnYxLkNsdXN0ZXIuTGFiZWxzRW50cnkSJgoIZ2F0ZXdheXMYByADKAsyFC5zcGFud2lyZS52MS5HYXRld2F5EhMKC2luY2FybmF0aW9uGAggASgEEhIKCmdlbmVyYXRpb24YCSABKAQaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLlAQoHR2F0ZXdheRIPCgdvcmRpbmFsGAEgASgNEhMKC2luY2FybmF0aW9uGAIgASgEEhQKDGlkZW50aXR5X2tleRgDIAEoDBIpCglzdGF0ZW1lbnQYBCABKAsyFi5zcGFud2lyZS52MS5TdGF0ZW1lbnQSKgoGc3RhdHVzGAUgASgLMhouc3BhbndpcmUudjEuR2F0ZXdheVN0YXR1cxItCglsYXN0X3NlZW4YBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhgKEGFwcGxpZWRfc2VxdWVuY2UYByABKAQiFQoTTGlzdENsdXN0ZXJzUmVxdWVzdCI+ChRMaXN0Q2x1c3RlcnNSZXNwb25zZRImCghjbHVzdGVycxgBIAMoCzIULnNwYW53aXJlLnYxLkNsdXN0ZXIiTgoRR2V0Q2x1c3RlclJlcXVlc3QSOQoCaWQYASABKAlCLbpIKnIoGD8yJF5bYS16MC05XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCI7ChJHZXRDbHVzdGVyUmVzcG9uc2USJQoHY2x1c3RlchgBIAEoCzIULnNwYW53aXJlLnYxLkNsdXN0ZXIirQMKFFVwZGF0ZUNsdXN0ZXJSZXF1ZXN0EjkKAmlkGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSJAoIcHJlZml4ZXMYAiADKAlCErpID5IBDBCAAhgBIgVyA+gBARK5AQoGbGFiZWxzGAMgAygLMi0uc3BhbndpcmUudjEuVXBkYXRlQ2x1c3RlclJlcXVlc3QuTGFiZWxzRW50cnlCerpId5oBdBAQIjZyNBg/MjBeW2EtejAtOUEtWl0oW2EtekEtWjAtOV8uLy1dezAsNjF9W2EtekEtWjAtOV0pPyQqOHI2GD8yMl4oW2EtekEtWjAtOV0oW2EtekEtWjAtOV8uLV17MCw2MX1bYS16QS1aMC05XSk/KT8kEiAKE2V4cGVjdGVkX2dlbmVyYXRpb24YBCABKARIAIgBARIPCgdkcnlfcnVuGAUgASgIGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCFgoUX2V4cGVjdGVkX2dlbmVyYXRpb24iPgoVVXBkYXRlQ2x1c3RlclJlc3BvbnNlEiUKB2NsdXN0ZXIYASABKAsyFC5zcGFud2lyZS52MS5DbHVzdGVyImsKFFJldm9rZUNsdXN0ZXJSZXF1ZXN0EjkKAmlkGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSGAoGcmVhc29uGAIgASgJQgi6SAVyAxiAAiI6ChVSZXZva2VDbHVzdGVyUmVzcG9uc2USIQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZCKEAQoFRW5kZWQSLwoDa2V5GAEgASgJQiK6SB9yHRiAAjIYXlthLXpdKyhbLl1bYS16MC05LV0rKSokEhMKC2luY2FybmF0aW9uGAIgASgEEhIKCmdlbmVyYXRpb24YAyABKAQSDwoHbGluZWFnZRgEIAEoBBIQCghzZXF1ZW5jZRgFIAEoBCKNAQoUUmV2b2tlR2F0ZXdheVJlcXVlc3QSQQoKY2x1c3Rlcl9pZBgBIAEoCUItukgqcigYPzIkXlthLXowLTldKFthLXowLTktXXswLDYxfVthLXowLTldKT8kEhgKB29yZGluYWwYAiABKA1CB7pIBCoCGA8SGAoGcmVhc29uGAMgASgJQgi6SAVyAxiAAiI6ChVSZXZva2VHYXRld2F5UmVzcG9uc2USIQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZCKDAQoSU2V0RHJhaW5pbmdSZXF1ZXN0EkEKCmNsdXN0ZXJfaWQYASABKAlCLbpIKnIoGD8yJF5bYS16MC05XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIYCgdvcmRpbmFsGAIgASgNQge6SAQqAhgPEhAKCGRyYWluaW5nGAMgASgIIjwKE1NldERyYWluaW5nUmVzcG9uc2USJQoHY2x1c3RlchgBIAEoCzIULnNwYW53aXJlLnYxLkNsdXN0ZXIiUQoURGVsZXRlQ2x1c3RlclJlcXVlc3QSOQoCaWQYASABKAlCLbpIKnIoGD8yJF5bYS16MC05XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCI6ChVEZWxldGVDbHVzdGVyUmVzcG9uc2USIQoFZW5kZWQYASADKAsyEi5zcGFud2lyZS52MS5FbmRlZCLrAwoOV29ya2xvYWRJc3N1ZXISFwoEandrcxgBIAEoCUIJukgGcgQYgIAEEigKA3VybBgCIAEoCUIbukgYchYYgAQyEV5odHRwczovL1teID8jXSskEhkKBmNhX3BlbRgDIAEoCUIJukgGcgQYgIAEEhgKBmlzc3VlchgEIAEoCUIIukgFcgMYgAQSGgoIYXVkaWVuY2UYBSABKAlCCLpIBXIDGIACEhsKB3N1YmplY3QYBiABKAlCCrpIB3IFEAEYgAISUwoGY2xhaW1zGAcgAygLMicuc3BhbndpcmUudjEuV29ya2xvYWRJc3N1ZXIuQ2xhaW1zRW50cnlCGrpIF5oBFBAQIglyBxiAAjICXi8qBXIDGIACEh0KB29yZGluYWwYCCABKA1CB7pIBCoCGA9IAIgBARIjCg1vcmRpbmFsX2NsYWltGAkgASgJQgy6SAlyBxiAAjICXi8SJAoOaW5zdGFuY2VfY2xhaW0YCiABKAlCDLpICXIHGIACMgJeLxotCgtDbGFpbXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBOi66SCsiDQoEandrcwoDdXJsEAEiGgoHb3JkaW5hbAoNb3JkaW5hbF9jbGFpbRABQgoKCF9vcmRpbmFsIo4BChRJbnZpdGVDbHVzdGVyUmVxdWVzdBJBCgpjbHVzdGVyX2lkGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSMwoGaXNzdWVyGAIgASgLMhsuc3BhbndpcmUudjEuV29ya2xvYWRJc3N1ZXJCBrpIA8gBASJKChVJbnZpdGVDbHVzdGVyUmVzcG9uc2USDgoGaW52aXRlGAEgASgJEiEKBGluZm8YAiABKAsyEy5zcGFud2lyZS52MS5JbnZpdGUihwEKBkludml0ZRISCgpjbHVzdGVyX2lkGAEgASgJEisKBmlzc3VlchgCIAEoCzIbLnNwYW53aXJlLnYxLldvcmtsb2FkSXNzdWVyEi4KCmNyZWF0ZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBHZvaWQYBCABKAgiWgoVV2l0aGRyYXdJbnZpdGVSZXF1ZXN0EkEKCmNsdXN0ZXJfaWQYASABKAlCLbpIKnIoGD8yJF5bYS16MC05XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JCIYChZXaXRoZHJhd0ludml0ZVJlc3BvbnNlIhQKEkxpc3RJbnZpdGVzUmVxdWVzdCI7ChNMaXN0SW52aXRlc1Jlc3BvbnNlEiQKB2ludml0ZXMYASADKAsyEy5zcGFud2lyZS52MS5JbnZpdGUiTQocV2F0Y2hBY2tub3dsZWRnZW1lbnRzUmVxdWVzdBItCgVlbmRlZBgBIAMoCzISLnNwYW53aXJlLnYxLkVuZGVkQgq6SAeSAQQIARBAImgKHVdhdGNoQWNrbm93bGVkZ2VtZW50c1Jlc3BvbnNlEjUKCGdhdGV3YXlzGAEgAygLMiMuc3BhbndpcmUudjEuR2F0ZXdheUFja25vd2xlZGdlbWVudBIQCghjb21wbGV0ZRgCIAEoCCKjAQoWR2F0ZXdheUFja25vd2xlZGdlbWVudBISCgpjbHVzdGVyX2lkGAEgASgJEg8KB29yZGluYWwYAiABKA0SLQoJYWJzZW50X2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI1ChF1bnJlYWNoYWJsZV9zaW5jZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiFgoUR2V0TGlua1BvbGljeVJlcXVlc3QiVAoVR2V0TGlua1BvbGljeVJlc3BvbnNlEicKBnBvbGljeRgBIAEoCzIXLnNwYW53aXJlLnYxLkxpbmtQb2xpY3kSEgoKZ2VuZXJhdGlvbhgCIAEoBCKSAQoUU2V0TGlua1BvbGljeVJlcXVlc3QSLwoGcG9saWN5GAEgASgLMhcuc3BhbndpcmUudjEuTGlua1BvbGljeUIGukgDyAEBEiAKE2V4cGVjdGVkX2dlbmVyYXRpb24YAiABKARIAIgBARIPCgdkcnlfcnVuGAMgASgIQhYKFF9leHBlY3RlZF9nZW5lcmF0aW9uIlUKFVNldExpbmtQb2xpY3lSZXNwb25zZRISCgpnZW5lcmF0aW9uGAEgASgEEigKB2NoYW5nZXMYAiADKAsyFy5zcGFud2lyZS52MS5QYWlyQ2hhbmdlIkgKClBhaXJDaGFuZ2USDAoEbGVmdBgBIAEoCRINCgVyaWdodBgCIAEoCRIOCgZiZWZvcmUYAyABKAkSDQoFYWZ0ZXIYBCABKAkiDwoNUm90YXRlUmVxdWVzdCIxCg5Sb3RhdGVSZXNwb25zZRIPCgdyZXF1ZXN0GAEgASgJEg4KBnF1ZXVlZBgCIAEoCCIWChRBYm9ydFJvdGF0aW9uUmVxdWVzdCIoChVBYm9ydFJvdGF0aW9uUmVzcG9uc2USDwoHcmVxdWVzdBgBIAEoCSIUChJHZXRSb3RhdGlvblJlcXVlc3Qi8AEKE0dldFJvdGF0aW9uUmVzcG9uc2USIQoFZXBvY2gYASABKAsyEi5zcGFud2lyZS52MS5FcG9jaBIpCgVzaW5jZRgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDgoGcXVldWVkGAMgASgJEicKBnBoYXNlcxgEIAMoCzIXLnNwYW53aXJlLnYxLlBoYXNlQ291bnQSJgoIbGFnZ2FyZHMYBSADKAsyFC5zcGFud2lyZS52MS5MYWdnYXJkEioKB2hpc3RvcnkYBiADKAsyGS5zcGFud2lyZS52MS5QYXN0Um90YXRpb24ixwEKB0xhZ2dhcmQSEgoKY2x1c3Rlcl9pZBgBIAEoCRIPCgdvcmRpbmFsGAIgASgNEh0KEG90aGVyX2NsdXN0ZXJfaWQYAyABKAlIAIgBARIaCg1vdGhlcl9vcmRpbmFsGAQgASgNSAGIAQESJQoFcGhhc2UYBSABKA4yFi5zcGFud2lyZS52MS5QYWlyUGhhc2USDgoGcmVhc29uGAYgASgJQhMKEV9vdGhlcl9jbHVzdGVyX2lkQhAKDl9vdGhlcl9vcmRpbmFsIswBCgxQYXN0Um90YXRpb24SDQoFZXBvY2gYASABKAQSDwoHcmVxdWVzdBgCIAEoCRItCglvcGVuZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCmNsb3NpbmdfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhYm9ydGVkGAYgASgIIhIKEEdldFN0YXR1c1JlcXVlc3QiPAoRR2V0U3RhdHVzUmVzcG9uc2USJwoGc3RhdHVzGAEgASgLMhcuc3BhbndpcmUudjEuTWVzaFN0YXR1cyIUChJXYXRjaFN0YXR1c1JlcXVlc3QiPgoTV2F0Y2hTdGF0dXNSZXNwb25zZRInCgZzdGF0dXMYASABKAsyFy5zcGFud2lyZS52MS5NZXNoU3RhdHVzIuUBCgpNZXNoU3RhdHVzEg8KB21lc2hfaWQYASABKAkSDwoHbGluZWFnZRgCIAEoBBIQCghzZXF1ZW5jZRgDIAEoBBIsCghodWJfdGltZRgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJgoIY2x1c3RlcnMYBSADKAsyFC5zcGFud2lyZS52MS5DbHVzdGVyEiEKBWVwb2NoGAYgASgLMhIuc3BhbndpcmUudjEuRXBvY2gSKgoKY29uZGl0aW9ucxgHIAMoCzIWLnNwYW53aXJlLnYxLkNvbmRpdGlvbiKLAgoVQ3JlYXRlT3BlcmF0b3JSZXF1ZXN0EjsKBG5hbWUYASABKAlCLbpIKnIoGD8yJF5bYS16MC05XShbYS16MC05LV17MCw2MX1bYS16MC05XSk/JBIzCgRyb2xlGAIgASgOMhkuc3BhbndpcmUudjEuT3BlcmF0b3JSb2xlQgq6SAeCAQQQASAAEh4KCnB1YmxpY19rZXkYAyABKAxCCrpIB3oFEEAYgAISJwoTY2VydGlmaWNhdGVfcmVxdWVzdBgEIAEoDEIKukgHegUQQBiACBI3CgN0dGwYBSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIDnhA8qACJhChZDcmVhdGVPcGVyYXRvclJlc3BvbnNlEhcKD2NlcnRpZmljYXRlX3BlbRgBIAEoCRIuCgpleHBpcmVzX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCLhAQoIT3BlcmF0b3ISDAoEbmFtZRgBIAEoCRInCgRyb2xlGAIgASgOMhkuc3BhbndpcmUudjEuT3BlcmF0b3JSb2xlEg4KBnNlcmlhbBgDIAEoCRIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpleHBpcmVzX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpyZXZva2VkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIWChRMaXN0T3BlcmF0b3JzUmVxdWVzdCJBChVMaXN0T3BlcmF0b3JzUmVzcG9uc2USKAoJb3BlcmF0b3JzGAEgAygLMhUuc3BhbndpcmUudjEuT3BlcmF0b3IirgEKFVJldm9rZU9wZXJhdG9yUmVxdWVzdBI7CgRuYW1lGAEgASgJQi26SCpyKBg/MiReW2EtejAtOV0oW2EtejAtOS1dezAsNjF9W2EtejAtOV0pPyQSJwoGc2VyaWFsGAIgASgJQhe6SBRyEjIQXlswLTlhLWZdezEsNDB9JBIYCgZyZWFzb24YAyABKAlCCLpIBXIDGIACOhW6SBIiEAoEbmFtZQoGc2VyaWFsEAEiQgoWUmV2b2tlT3BlcmF0b3JSZXNwb25zZRIoCglvcGVyYXRvcnMYASADKAsyFS5zcGFud2lyZS52MS5PcGVyYXRvciJZChBSZWFkQXVkaXRSZXF1ZXN0Eg0KBWFmdGVyGAIgASgEEh0KBGxhc3QYAyABKA1CCrpIByoFGJBOIABIAIgBARIOCgZmb2xsb3cYBCABKAhCBwoFX2xhc3QiIgoRUmVhZEF1ZGl0UmVzcG9uc2USDQoFYmxvY2sYASABKAwiDwoNR2V0TWFwUmVxdWVzdCI7Cg5HZXRNYXBSZXNwb25zZRIpCgVjaHVuaxgBIAEoCzIaLnNwYW53aXJlLnYxLlNuYXBzaG90Q2h1bmsiFAoSRXhwb3J0U3RhdGVSZXF1ZXN0IkEKE0V4cG9ydFN0YXRlUmVzcG9uc2USDgoGYnVja2V0GAEgASgJEgsKA2tleRgCIAEoCRINCgV2YWx1ZRgDIAEoDCqMAQoKVG9rZW5TdGF0ZRIbChdUT0tFTl9TVEFURV9VTlNQRUNJRklFRBAAEhYKElRPS0VOX1NUQVRFX1VOVVNFRBABEhcKE1RPS0VOX1NUQVRFX0NMQUlNRUQQAhIXChNUT0tFTl9TVEFURV9SRVZPS0VEEAMSFwoTVE9LRU5fU1RBVEVfRVhQSVJFRBAEKnwKDE9wZXJhdG9yUm9sZRIdChlPUEVSQVRPUl9ST0xFX1VOU1BFQ0lGSUVEEAASGAoUT1BFUkFUT1JfUk9MRV9WSUVXRVIQARIaChZPUEVSQVRPUl9ST0xFX09QRVJBVE9SEAISFwoTT1BFUkFUT1JfUk9MRV9BRE1JThADMs8SCgxGbGVldFNlcnZpY2USTQoKR2V0VmVyc2lvbhIeLnNwYW53aXJlLnYxLkdldFZlcnNpb25SZXF1ZXN0Gh8uc3BhbndpcmUudjEuR2V0VmVyc2lvblJlc3BvbnNlElAKC0NyZWF0ZVRva2VuEh8uc3BhbndpcmUudjEuQ3JlYXRlVG9rZW5SZXF1ZXN0GiAuc3BhbndpcmUudjEuQ3JlYXRlVG9rZW5SZXNwb25zZRJNCgpMaXN0VG9rZW5zEh4uc3BhbndpcmUudjEuTGlzdFRva2Vuc1JlcXVlc3QaHy5zcGFud2lyZS52MS5MaXN0VG9rZW5zUmVzcG9uc2USUAoLUmV2b2tlVG9rZW4SHy5zcGFud2lyZS52MS5SZXZva2VUb2tlblJlcXVlc3QaIC5zcGFud2lyZS52MS5SZXZva2VUb2tlblJlc3BvbnNlElMKDExpc3RDbHVzdGVycxIgLnNwYW53aXJlLnYxLkxpc3RDbHVzdGVyc1JlcXVlc3QaIS5zcGFud2lyZS52MS5MaXN0Q2x1c3RlcnNSZXNwb25zZRJNCgpHZXRDbHVzdGVyEh4uc3BhbndpcmUudjEuR2V0Q2x1c3RlclJlcXVlc3QaHy5zcGFud2lyZS52MS5HZXRDbHVzdGVyUmVzcG9uc2USVgoNVXBkYXRlQ2x1c3RlchIhLnNwYW53aXJlLnYxLlVwZGF0ZUNsdXN0ZXJSZXF1ZXN0GiIuc3BhbndpcmUudjEuVXBkYXRlQ2x1c3RlclJlc3BvbnNlElYKDVJldm9rZUNsdXN0ZXISIS5zcGFud2lyZS52MS5SZXZva2VDbHVzdGVyUmVxdWVzdBoiLnNwYW53aXJlLnYxLlJldm9rZUNsdXN0ZXJSZXNwb25zZRJWCg1SZXZva2VHYXRld2F5EiEuc3BhbndpcmUudjEuUmV2b2tlR2F0ZXdheVJlcXVlc3QaIi5zcGFud2lyZS52MS5SZXZva2VHYXRld2F5UmVzcG9uc2USUAoLU2V0RHJhaW5pbmcSHy5zcGFud2lyZS52MS5TZXREcmFpbmluZ1JlcXVlc3QaIC5zcGFud2lyZS52MS5TZXREcmFpbmluZ1Jlc3BvbnNlElYKDURlbGV0ZUNsdXN0ZXISIS5zcGFud2lyZS52MS5EZWxldGVDbHVzdGVyUmVxdWVzdBoiLnNwYW53aXJlLnYxLkRlbGV0ZUNsdXN0ZXJSZXNwb25zZRJWCg1JbnZpdGVDbHVzdGVyEiEuc3BhbndpcmUudjEuSW52aXRlQ2x1c3RlclJlcXVlc3QaIi5zcGFud2lyZS52MS5JbnZpdGVDbHVzdGVyUmVzcG9uc2USWQoOV2l0aGRyYXdJbnZpdGUSIi5zcGFud2lyZS52MS5XaXRoZHJhd0ludml0ZVJlcXVlc3QaIy5zcGFud2lyZS52MS5XaXRoZHJhd0ludml0ZVJlc3BvbnNlElAKC0xpc3RJbnZpdGVzEh8uc3BhbndpcmUudjEuTGlzdEludml0ZXNSZXF1ZXN0GiAuc3BhbndpcmUudjEuTGlzdEludml0ZXNSZXNwb25zZRJwChVXYXRjaEFja25vd2xlZGdlbWVudHMSKS5zcGFud2lyZS52MS5XYXRjaEFja25vd2xlZGdlbWVudHNSZXF1ZXN0Giouc3BhbndpcmUudjEuV2F0Y2hBY2tub3dsZWRnZW1lbnRzUmVzcG9uc2UwARJWCg1HZXRMaW5rUG9saWN5EiEuc3BhbndpcmUudjEuR2V0TGlua1BvbGljeVJlcXVlc3QaIi5zcGFud2lyZS52MS5HZXRMaW5rUG9saWN5UmVzcG9uc2USVgoNU2V0TGlua1BvbGljeRIhLnNwYW53aXJlLnYxLlNldExpbmtQb2xpY3lSZXF1ZXN0GiIuc3BhbndpcmUudjEuU2V0TGlua1BvbGljeVJlc3BvbnNlEkEKBlJvdGF0ZRIaLnNwYW53aXJlLnYxLlJvdGF0ZVJlcXVlc3QaGy5zcGFud2lyZS52MS5Sb3RhdGVSZXNwb25zZRJWCg1BYm9ydFJvdGF0aW9uEiEuc3BhbndpcmUudjEuQWJvcnRSb3RhdGlvblJlcXVlc3QaIi5zcGFud2lyZS52MS5BYm9ydFJvdGF0aW9uUmVzcG9uc2USUAoLR2V0Um90YXRpb24SHy5zcGFud2lyZS52MS5HZXRSb3RhdGlvblJlcXVlc3QaIC5zcGFud2lyZS52MS5HZXRSb3RhdGlvblJlc3BvbnNlEkoKCUdldFN0YXR1cxIdLnNwYW53aXJlLnYxLkdldFN0YXR1c1JlcXVlc3QaHi5zcGFud2lyZS52MS5HZXRTdGF0dXNSZXNwb25zZRJSCgtXYXRjaFN0YXR1cxIfLnNwYW53aXJlLnYxLldhdGNoU3RhdHVzUmVxdWVzdBogLnNwYW53aXJlLnYxLldhdGNoU3RhdHVzUmVzcG9uc2UwARJZCg5DcmVhdGVPcGVyYXRvchIiLnNwYW53aXJlLnYxLkNyZWF0ZU9wZXJhdG9yUmVxdWVzdBojLnNwYW53aXJlLnYxLkNyZWF0ZU9wZXJhdG9yUmVzcG9uc2USVgoNTGlzdE9wZXJhdG9ycxIhLnNwYW53aXJlLnYxLkxpc3RPcGVyYXRvcnNSZXF1ZXN0GiIuc3BhbndpcmUudjEuTGlzdE9wZXJhdG9yc1Jlc3BvbnNlElkKDlJldm9rZU9wZXJhdG9yEiIuc3BhbndpcmUudjEuUmV2b2tlT3BlcmF0b3JSZXF1ZXN0GiMuc3BhbndpcmUudjEuUmV2b2tlT3BlcmF0b3JSZXNwb25zZRJMCglSZWFkQXVkaXQSHS5zcGFud2lyZS52MS5SZWFkQXVkaXRSZXF1ZXN0Gh4uc3BhbndpcmUudjEuUmVhZEF1ZGl0UmVzcG9uc2UwARJDCgZHZXRNYXASGi5zcGFud2lyZS52MS5HZXRNYXBSZXF1ZXN0Ghsuc3BhbndpcmUudjEuR2V0TWFwUmVzcG9uc2UwARJSCgtFeHBvcnRTdGF0ZRIfLnNwYW53aXJlLnYxLkV4cG9ydFN0YXRlUmVxdWVzdBogLnNwYW53aXJlLnYxLkV4cG9ydFN0YXRlUmVzcG9uc2UwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_spanwire_v1_agent, file_spanwire_v1_record]);
 
 /**
  * @generated from message spanwire.v1.GetVersionRequest
@@ -576,6 +576,50 @@ export const RevokeGatewayResponseSchema: GenMessage<RevokeGatewayResponse> = /*
   messageDesc(file_spanwire_v1_fleet, 21);
 
 /**
+ * @generated from message spanwire.v1.SetDrainingRequest
+ */
+export type SetDrainingRequest = Message<"spanwire.v1.SetDrainingRequest"> & {
+  /**
+   * @generated from field: string cluster_id = 1;
+   */
+  clusterId: string;
+
+  /**
+   * @generated from field: uint32 ordinal = 2;
+   */
+  ordinal: number;
+
+  /**
+   * @generated from field: bool draining = 3;
+   */
+  draining: boolean;
+};
+
+/**
+ * Describes the message spanwire.v1.SetDrainingRequest.
+ * Use `create(SetDrainingRequestSchema)` to create a new message.
+ */
+export const SetDrainingRequestSchema: GenMessage<SetDrainingRequest> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 22);
+
+/**
+ * @generated from message spanwire.v1.SetDrainingResponse
+ */
+export type SetDrainingResponse = Message<"spanwire.v1.SetDrainingResponse"> & {
+  /**
+   * @generated from field: spanwire.v1.Cluster cluster = 1;
+   */
+  cluster?: Cluster | undefined;
+};
+
+/**
+ * Describes the message spanwire.v1.SetDrainingResponse.
+ * Use `create(SetDrainingResponseSchema)` to create a new message.
+ */
+export const SetDrainingResponseSchema: GenMessage<SetDrainingResponse> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 23);
+
+/**
  * @generated from message spanwire.v1.DeleteClusterRequest
  */
 export type DeleteClusterRequest = Message<"spanwire.v1.DeleteClusterRequest"> & {
@@ -590,7 +634,7 @@ export type DeleteClusterRequest = Message<"spanwire.v1.DeleteClusterRequest"> &
  * Use `create(DeleteClusterRequestSchema)` to create a new message.
  */
 export const DeleteClusterRequestSchema: GenMessage<DeleteClusterRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 22);
+  messageDesc(file_spanwire_v1_fleet, 24);
 
 /**
  * @generated from message spanwire.v1.DeleteClusterResponse
@@ -607,7 +651,231 @@ export type DeleteClusterResponse = Message<"spanwire.v1.DeleteClusterResponse">
  * Use `create(DeleteClusterResponseSchema)` to create a new message.
  */
 export const DeleteClusterResponseSchema: GenMessage<DeleteClusterResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 23);
+  messageDesc(file_spanwire_v1_fleet, 25);
+
+/**
+ * Whose tokens are a cluster's, and what they must say.
+ *
+ * @generated from message spanwire.v1.WorkloadIssuer
+ */
+export type WorkloadIssuer = Message<"spanwire.v1.WorkloadIssuer"> & {
+  /**
+   * The issuer's public keys, RFC 7517; they are exchanged by inviting again.
+   *
+   * @generated from field: string jwks = 1;
+   */
+  jwks: string;
+
+  /**
+   * Where the issuer publishes its keys: OpenID Connect Discovery; the hub follows their rotation.
+   *
+   * @generated from field: string url = 2;
+   */
+  url: string;
+
+  /**
+   * CAs for that URL, as PEM; absent takes those of the hub's system.
+   *
+   * @generated from field: string ca_pem = 3;
+   */
+  caPem: string;
+
+  /**
+   * What `iss` must be; absent with `jwks` takes any, with `url` what the issuer says of itself.
+   *
+   * @generated from field: string issuer = 4;
+   */
+  issuer: string;
+
+  /**
+   * What `aud` must hold; absent is "spanwire-hub".
+   *
+   * @generated from field: string audience = 5;
+   */
+  audience: string;
+
+  /**
+   * What `sub` must be: "system:serviceaccount:NAMESPACE:NAME".
+   *
+   * @generated from field: string subject = 6;
+   */
+  subject: string;
+
+  /**
+   * Further claims that must be so, by JSON pointer.
+   *
+   * @generated from field: map<string, string> claims = 7;
+   */
+  claims: { [key: string]: string };
+
+  /**
+   * The only ordinal of these workloads.
+   *
+   * @generated from field: optional uint32 ordinal = 8;
+   */
+  ordinal?: number | undefined;
+
+  /**
+   * JSON pointer of the claim that ends in the ordinal: "/kubernetes.io/pod/name".
+   *
+   * @generated from field: string ordinal_claim = 9;
+   */
+  ordinalClaim: string;
+
+  /**
+   * JSON pointer of the claim that tells one instance from the next: "/kubernetes.io/pod/uid".
+   *
+   * @generated from field: string instance_claim = 10;
+   */
+  instanceClaim: string;
+};
+
+/**
+ * Describes the message spanwire.v1.WorkloadIssuer.
+ * Use `create(WorkloadIssuerSchema)` to create a new message.
+ */
+export const WorkloadIssuerSchema: GenMessage<WorkloadIssuer> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 26);
+
+/**
+ * @generated from message spanwire.v1.InviteClusterRequest
+ */
+export type InviteClusterRequest = Message<"spanwire.v1.InviteClusterRequest"> & {
+  /**
+   * @generated from field: string cluster_id = 1;
+   */
+  clusterId: string;
+
+  /**
+   * @generated from field: spanwire.v1.WorkloadIssuer issuer = 2;
+   */
+  issuer?: WorkloadIssuer | undefined;
+};
+
+/**
+ * Describes the message spanwire.v1.InviteClusterRequest.
+ * Use `create(InviteClusterRequestSchema)` to create a new message.
+ */
+export const InviteClusterRequestSchema: GenMessage<InviteClusterRequest> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 27);
+
+/**
+ * @generated from message spanwire.v1.InviteClusterResponse
+ */
+export type InviteClusterResponse = Message<"spanwire.v1.InviteClusterResponse"> & {
+  /**
+   * Where the hub is and how to know it: "swi1.…". Not secret.
+   *
+   * @generated from field: string invite = 1;
+   */
+  invite: string;
+
+  /**
+   * @generated from field: spanwire.v1.Invite info = 2;
+   */
+  info?: Invite | undefined;
+};
+
+/**
+ * Describes the message spanwire.v1.InviteClusterResponse.
+ * Use `create(InviteClusterResponseSchema)` to create a new message.
+ */
+export const InviteClusterResponseSchema: GenMessage<InviteClusterResponse> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 28);
+
+/**
+ * @generated from message spanwire.v1.Invite
+ */
+export type Invite = Message<"spanwire.v1.Invite"> & {
+  /**
+   * @generated from field: string cluster_id = 1;
+   */
+  clusterId: string;
+
+  /**
+   * @generated from field: spanwire.v1.WorkloadIssuer issuer = 2;
+   */
+  issuer?: WorkloadIssuer | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 3;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * Whether the hub's store was made anew since: nobody joins by it until the cluster is invited again.
+   *
+   * @generated from field: bool void = 4;
+   */
+  void: boolean;
+};
+
+/**
+ * Describes the message spanwire.v1.Invite.
+ * Use `create(InviteSchema)` to create a new message.
+ */
+export const InviteSchema: GenMessage<Invite> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 29);
+
+/**
+ * @generated from message spanwire.v1.WithdrawInviteRequest
+ */
+export type WithdrawInviteRequest = Message<"spanwire.v1.WithdrawInviteRequest"> & {
+  /**
+   * @generated from field: string cluster_id = 1;
+   */
+  clusterId: string;
+};
+
+/**
+ * Describes the message spanwire.v1.WithdrawInviteRequest.
+ * Use `create(WithdrawInviteRequestSchema)` to create a new message.
+ */
+export const WithdrawInviteRequestSchema: GenMessage<WithdrawInviteRequest> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 30);
+
+/**
+ * @generated from message spanwire.v1.WithdrawInviteResponse
+ */
+export type WithdrawInviteResponse = Message<"spanwire.v1.WithdrawInviteResponse"> & {
+};
+
+/**
+ * Describes the message spanwire.v1.WithdrawInviteResponse.
+ * Use `create(WithdrawInviteResponseSchema)` to create a new message.
+ */
+export const WithdrawInviteResponseSchema: GenMessage<WithdrawInviteResponse> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 31);
+
+/**
+ * @generated from message spanwire.v1.ListInvitesRequest
+ */
+export type ListInvitesRequest = Message<"spanwire.v1.ListInvitesRequest"> & {
+};
+
+/**
+ * Describes the message spanwire.v1.ListInvitesRequest.
+ * Use `create(ListInvitesRequestSchema)` to create a new message.
+ */
+export const ListInvitesRequestSchema: GenMessage<ListInvitesRequest> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 32);
+
+/**
+ * @generated from message spanwire.v1.ListInvitesResponse
+ */
+export type ListInvitesResponse = Message<"spanwire.v1.ListInvitesResponse"> & {
+  /**
+   * @generated from field: repeated spanwire.v1.Invite invites = 1;
+   */
+  invites: Invite[];
+};
+
+/**
+ * Describes the message spanwire.v1.ListInvitesResponse.
+ * Use `create(ListInvitesResponseSchema)` to create a new message.
+ */
+export const ListInvitesResponseSchema: GenMessage<ListInvitesResponse> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 33);
 
 /**
  * @generated from message spanwire.v1.WatchAcknowledgementsRequest
@@ -624,7 +892,7 @@ export type WatchAcknowledgementsRequest = Message<"spanwire.v1.WatchAcknowledge
  * Use `create(WatchAcknowledgementsRequestSchema)` to create a new message.
  */
 export const WatchAcknowledgementsRequestSchema: GenMessage<WatchAcknowledgementsRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 24);
+  messageDesc(file_spanwire_v1_fleet, 34);
 
 /**
  * @generated from message spanwire.v1.WatchAcknowledgementsResponse
@@ -648,7 +916,7 @@ export type WatchAcknowledgementsResponse = Message<"spanwire.v1.WatchAcknowledg
  * Use `create(WatchAcknowledgementsResponseSchema)` to create a new message.
  */
 export const WatchAcknowledgementsResponseSchema: GenMessage<WatchAcknowledgementsResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 25);
+  messageDesc(file_spanwire_v1_fleet, 35);
 
 /**
  * @generated from message spanwire.v1.GatewayAcknowledgement
@@ -684,7 +952,7 @@ export type GatewayAcknowledgement = Message<"spanwire.v1.GatewayAcknowledgement
  * Use `create(GatewayAcknowledgementSchema)` to create a new message.
  */
 export const GatewayAcknowledgementSchema: GenMessage<GatewayAcknowledgement> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 26);
+  messageDesc(file_spanwire_v1_fleet, 36);
 
 /**
  * @generated from message spanwire.v1.GetLinkPolicyRequest
@@ -697,7 +965,7 @@ export type GetLinkPolicyRequest = Message<"spanwire.v1.GetLinkPolicyRequest"> &
  * Use `create(GetLinkPolicyRequestSchema)` to create a new message.
  */
 export const GetLinkPolicyRequestSchema: GenMessage<GetLinkPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 27);
+  messageDesc(file_spanwire_v1_fleet, 37);
 
 /**
  * @generated from message spanwire.v1.GetLinkPolicyResponse
@@ -719,7 +987,7 @@ export type GetLinkPolicyResponse = Message<"spanwire.v1.GetLinkPolicyResponse">
  * Use `create(GetLinkPolicyResponseSchema)` to create a new message.
  */
 export const GetLinkPolicyResponseSchema: GenMessage<GetLinkPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 28);
+  messageDesc(file_spanwire_v1_fleet, 38);
 
 /**
  * @generated from message spanwire.v1.SetLinkPolicyRequest
@@ -746,7 +1014,7 @@ export type SetLinkPolicyRequest = Message<"spanwire.v1.SetLinkPolicyRequest"> &
  * Use `create(SetLinkPolicyRequestSchema)` to create a new message.
  */
 export const SetLinkPolicyRequestSchema: GenMessage<SetLinkPolicyRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 29);
+  messageDesc(file_spanwire_v1_fleet, 39);
 
 /**
  * @generated from message spanwire.v1.SetLinkPolicyResponse
@@ -768,7 +1036,7 @@ export type SetLinkPolicyResponse = Message<"spanwire.v1.SetLinkPolicyResponse">
  * Use `create(SetLinkPolicyResponseSchema)` to create a new message.
  */
 export const SetLinkPolicyResponseSchema: GenMessage<SetLinkPolicyResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 30);
+  messageDesc(file_spanwire_v1_fleet, 40);
 
 /**
  * How a pair of clusters changes with a policy: "us~eu: linked, everything" to "us~eu: tcp 443 from us".
@@ -802,7 +1070,7 @@ export type PairChange = Message<"spanwire.v1.PairChange"> & {
  * Use `create(PairChangeSchema)` to create a new message.
  */
 export const PairChangeSchema: GenMessage<PairChange> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 31);
+  messageDesc(file_spanwire_v1_fleet, 41);
 
 /**
  * @generated from message spanwire.v1.RotateRequest
@@ -815,7 +1083,7 @@ export type RotateRequest = Message<"spanwire.v1.RotateRequest"> & {
  * Use `create(RotateRequestSchema)` to create a new message.
  */
 export const RotateRequestSchema: GenMessage<RotateRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 32);
+  messageDesc(file_spanwire_v1_fleet, 42);
 
 /**
  * @generated from message spanwire.v1.RotateResponse
@@ -841,7 +1109,7 @@ export type RotateResponse = Message<"spanwire.v1.RotateResponse"> & {
  * Use `create(RotateResponseSchema)` to create a new message.
  */
 export const RotateResponseSchema: GenMessage<RotateResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 33);
+  messageDesc(file_spanwire_v1_fleet, 43);
 
 /**
  * @generated from message spanwire.v1.AbortRotationRequest
@@ -854,7 +1122,7 @@ export type AbortRotationRequest = Message<"spanwire.v1.AbortRotationRequest"> &
  * Use `create(AbortRotationRequestSchema)` to create a new message.
  */
 export const AbortRotationRequestSchema: GenMessage<AbortRotationRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 34);
+  messageDesc(file_spanwire_v1_fleet, 44);
 
 /**
  * @generated from message spanwire.v1.AbortRotationResponse
@@ -871,7 +1139,7 @@ export type AbortRotationResponse = Message<"spanwire.v1.AbortRotationResponse">
  * Use `create(AbortRotationResponseSchema)` to create a new message.
  */
 export const AbortRotationResponseSchema: GenMessage<AbortRotationResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 35);
+  messageDesc(file_spanwire_v1_fleet, 45);
 
 /**
  * @generated from message spanwire.v1.GetRotationRequest
@@ -884,7 +1152,7 @@ export type GetRotationRequest = Message<"spanwire.v1.GetRotationRequest"> & {
  * Use `create(GetRotationRequestSchema)` to create a new message.
  */
 export const GetRotationRequestSchema: GenMessage<GetRotationRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 36);
+  messageDesc(file_spanwire_v1_fleet, 46);
 
 /**
  * @generated from message spanwire.v1.GetRotationResponse
@@ -936,7 +1204,7 @@ export type GetRotationResponse = Message<"spanwire.v1.GetRotationResponse"> & {
  * Use `create(GetRotationResponseSchema)` to create a new message.
  */
 export const GetRotationResponseSchema: GenMessage<GetRotationResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 37);
+  messageDesc(file_spanwire_v1_fleet, 47);
 
 /**
  * Who keeps a rotation from its next step.
@@ -984,7 +1252,7 @@ export type Laggard = Message<"spanwire.v1.Laggard"> & {
  * Use `create(LaggardSchema)` to create a new message.
  */
 export const LaggardSchema: GenMessage<Laggard> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 38);
+  messageDesc(file_spanwire_v1_fleet, 48);
 
 /**
  * @generated from message spanwire.v1.PastRotation
@@ -1030,7 +1298,7 @@ export type PastRotation = Message<"spanwire.v1.PastRotation"> & {
  * Use `create(PastRotationSchema)` to create a new message.
  */
 export const PastRotationSchema: GenMessage<PastRotation> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 39);
+  messageDesc(file_spanwire_v1_fleet, 49);
 
 /**
  * @generated from message spanwire.v1.GetStatusRequest
@@ -1043,7 +1311,7 @@ export type GetStatusRequest = Message<"spanwire.v1.GetStatusRequest"> & {
  * Use `create(GetStatusRequestSchema)` to create a new message.
  */
 export const GetStatusRequestSchema: GenMessage<GetStatusRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 40);
+  messageDesc(file_spanwire_v1_fleet, 50);
 
 /**
  * @generated from message spanwire.v1.GetStatusResponse
@@ -1060,7 +1328,7 @@ export type GetStatusResponse = Message<"spanwire.v1.GetStatusResponse"> & {
  * Use `create(GetStatusResponseSchema)` to create a new message.
  */
 export const GetStatusResponseSchema: GenMessage<GetStatusResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 41);
+  messageDesc(file_spanwire_v1_fleet, 51);
 
 /**
  * @generated from message spanwire.v1.WatchStatusRequest
@@ -1073,7 +1341,7 @@ export type WatchStatusRequest = Message<"spanwire.v1.WatchStatusRequest"> & {
  * Use `create(WatchStatusRequestSchema)` to create a new message.
  */
 export const WatchStatusRequestSchema: GenMessage<WatchStatusRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 42);
+  messageDesc(file_spanwire_v1_fleet, 52);
 
 /**
  * @generated from message spanwire.v1.WatchStatusResponse
@@ -1090,7 +1358,7 @@ export type WatchStatusResponse = Message<"spanwire.v1.WatchStatusResponse"> & {
  * Use `create(WatchStatusResponseSchema)` to create a new message.
  */
 export const WatchStatusResponseSchema: GenMessage<WatchStatusResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 43);
+  messageDesc(file_spanwire_v1_fleet, 53);
 
 /**
  * @generated from message spanwire.v1.MeshStatus
@@ -1137,7 +1405,7 @@ export type MeshStatus = Message<"spanwire.v1.MeshStatus"> & {
  * Use `create(MeshStatusSchema)` to create a new message.
  */
 export const MeshStatusSchema: GenMessage<MeshStatus> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 44);
+  messageDesc(file_spanwire_v1_fleet, 54);
 
 /**
  * @generated from message spanwire.v1.CreateOperatorRequest
@@ -1182,7 +1450,7 @@ export type CreateOperatorRequest = Message<"spanwire.v1.CreateOperatorRequest">
  * Use `create(CreateOperatorRequestSchema)` to create a new message.
  */
 export const CreateOperatorRequestSchema: GenMessage<CreateOperatorRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 45);
+  messageDesc(file_spanwire_v1_fleet, 55);
 
 /**
  * @generated from message spanwire.v1.CreateOperatorResponse
@@ -1206,7 +1474,135 @@ export type CreateOperatorResponse = Message<"spanwire.v1.CreateOperatorResponse
  * Use `create(CreateOperatorResponseSchema)` to create a new message.
  */
 export const CreateOperatorResponseSchema: GenMessage<CreateOperatorResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 46);
+  messageDesc(file_spanwire_v1_fleet, 56);
+
+/**
+ * One certificate.
+ *
+ * @generated from message spanwire.v1.Operator
+ */
+export type Operator = Message<"spanwire.v1.Operator"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: spanwire.v1.OperatorRole role = 2;
+   */
+  role: OperatorRole;
+
+  /**
+   * Of the certificate, as hexadecimal digits in lower case.
+   *
+   * @generated from field: string serial = 3;
+   */
+  serial: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp created_at = 4;
+   */
+  createdAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 5;
+   */
+  expiresAt?: Timestamp | undefined;
+
+  /**
+   * Absent while it is good.
+   *
+   * @generated from field: google.protobuf.Timestamp revoked_at = 6;
+   */
+  revokedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message spanwire.v1.Operator.
+ * Use `create(OperatorSchema)` to create a new message.
+ */
+export const OperatorSchema: GenMessage<Operator> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 57);
+
+/**
+ * @generated from message spanwire.v1.ListOperatorsRequest
+ */
+export type ListOperatorsRequest = Message<"spanwire.v1.ListOperatorsRequest"> & {
+};
+
+/**
+ * Describes the message spanwire.v1.ListOperatorsRequest.
+ * Use `create(ListOperatorsRequestSchema)` to create a new message.
+ */
+export const ListOperatorsRequestSchema: GenMessage<ListOperatorsRequest> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 58);
+
+/**
+ * @generated from message spanwire.v1.ListOperatorsResponse
+ */
+export type ListOperatorsResponse = Message<"spanwire.v1.ListOperatorsResponse"> & {
+  /**
+   * @generated from field: repeated spanwire.v1.Operator operators = 1;
+   */
+  operators: Operator[];
+};
+
+/**
+ * Describes the message spanwire.v1.ListOperatorsResponse.
+ * Use `create(ListOperatorsResponseSchema)` to create a new message.
+ */
+export const ListOperatorsResponseSchema: GenMessage<ListOperatorsResponse> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 59);
+
+/**
+ * @generated from message spanwire.v1.RevokeOperatorRequest
+ */
+export type RevokeOperatorRequest = Message<"spanwire.v1.RevokeOperatorRequest"> & {
+  /**
+   * All certificates of this name.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * This one.
+   *
+   * @generated from field: string serial = 2;
+   */
+  serial: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message spanwire.v1.RevokeOperatorRequest.
+ * Use `create(RevokeOperatorRequestSchema)` to create a new message.
+ */
+export const RevokeOperatorRequestSchema: GenMessage<RevokeOperatorRequest> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 60);
+
+/**
+ * @generated from message spanwire.v1.RevokeOperatorResponse
+ */
+export type RevokeOperatorResponse = Message<"spanwire.v1.RevokeOperatorResponse"> & {
+  /**
+   * Those that are revoked now, also if they were so before.
+   *
+   * @generated from field: repeated spanwire.v1.Operator operators = 1;
+   */
+  operators: Operator[];
+};
+
+/**
+ * Describes the message spanwire.v1.RevokeOperatorResponse.
+ * Use `create(RevokeOperatorResponseSchema)` to create a new message.
+ */
+export const RevokeOperatorResponseSchema: GenMessage<RevokeOperatorResponse> = /*@__PURE__*/
+  messageDesc(file_spanwire_v1_fleet, 61);
 
 /**
  * No field has the number 1: a run of equal bytes, such as nested groups, then never reads as a wish.
@@ -1241,7 +1637,7 @@ export type ReadAuditRequest = Message<"spanwire.v1.ReadAuditRequest"> & {
  * Use `create(ReadAuditRequestSchema)` to create a new message.
  */
 export const ReadAuditRequestSchema: GenMessage<ReadAuditRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 47);
+  messageDesc(file_spanwire_v1_fleet, 62);
 
 /**
  * @generated from message spanwire.v1.ReadAuditResponse
@@ -1260,7 +1656,7 @@ export type ReadAuditResponse = Message<"spanwire.v1.ReadAuditResponse"> & {
  * Use `create(ReadAuditResponseSchema)` to create a new message.
  */
 export const ReadAuditResponseSchema: GenMessage<ReadAuditResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 48);
+  messageDesc(file_spanwire_v1_fleet, 63);
 
 /**
  * @generated from message spanwire.v1.GetMapRequest
@@ -1273,7 +1669,7 @@ export type GetMapRequest = Message<"spanwire.v1.GetMapRequest"> & {
  * Use `create(GetMapRequestSchema)` to create a new message.
  */
 export const GetMapRequestSchema: GenMessage<GetMapRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 49);
+  messageDesc(file_spanwire_v1_fleet, 64);
 
 /**
  * @generated from message spanwire.v1.GetMapResponse
@@ -1290,7 +1686,7 @@ export type GetMapResponse = Message<"spanwire.v1.GetMapResponse"> & {
  * Use `create(GetMapResponseSchema)` to create a new message.
  */
 export const GetMapResponseSchema: GenMessage<GetMapResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 50);
+  messageDesc(file_spanwire_v1_fleet, 65);
 
 /**
  * @generated from message spanwire.v1.ExportStateRequest
@@ -1303,7 +1699,7 @@ export type ExportStateRequest = Message<"spanwire.v1.ExportStateRequest"> & {
  * Use `create(ExportStateRequestSchema)` to create a new message.
  */
 export const ExportStateRequestSchema: GenMessage<ExportStateRequest> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 51);
+  messageDesc(file_spanwire_v1_fleet, 66);
 
 /**
  * @generated from message spanwire.v1.ExportStateResponse
@@ -1332,7 +1728,7 @@ export type ExportStateResponse = Message<"spanwire.v1.ExportStateResponse"> & {
  * Use `create(ExportStateResponseSchema)` to create a new message.
  */
 export const ExportStateResponseSchema: GenMessage<ExportStateResponse> = /*@__PURE__*/
-  messageDesc(file_spanwire_v1_fleet, 52);
+  messageDesc(file_spanwire_v1_fleet, 67);
 
 /**
  * @generated from enum spanwire.v1.TokenState
@@ -1504,6 +1900,16 @@ export const FleetService: GenService<{
     output: typeof RevokeGatewayResponseSchema;
   },
   /**
+   * Has a gateway take no traffic while another of its cluster serves, or ends that.
+   *
+   * @generated from rpc spanwire.v1.FleetService.SetDraining
+   */
+  setDraining: {
+    methodKind: "unary";
+    input: typeof SetDrainingRequestSchema;
+    output: typeof SetDrainingResponseSchema;
+  },
+  /**
    * Ends a cluster and frees its id, prefixes and overlay block.
    *
    * @generated from rpc spanwire.v1.FleetService.DeleteCluster
@@ -1512,6 +1918,34 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof DeleteClusterRequestSchema;
     output: typeof DeleteClusterResponseSchema;
+  },
+  /**
+   * Lets a cluster's workloads join by the tokens that their platform gives them; replaces what was said before.
+   *
+   * @generated from rpc spanwire.v1.FleetService.InviteCluster
+   */
+  inviteCluster: {
+    methodKind: "unary";
+    input: typeof InviteClusterRequestSchema;
+    output: typeof InviteClusterResponseSchema;
+  },
+  /**
+   * No more of the cluster's workloads join; those that have joined stay.
+   *
+   * @generated from rpc spanwire.v1.FleetService.WithdrawInvite
+   */
+  withdrawInvite: {
+    methodKind: "unary";
+    input: typeof WithdrawInviteRequestSchema;
+    output: typeof WithdrawInviteResponseSchema;
+  },
+  /**
+   * @generated from rpc spanwire.v1.FleetService.ListInvites
+   */
+  listInvites: {
+    methodKind: "unary";
+    input: typeof ListInvitesRequestSchema;
+    output: typeof ListInvitesResponseSchema;
   },
   /**
    * Follows the acknowledgements of a tombstone until every reachable gateway has sent one.
@@ -1598,6 +2032,26 @@ export const FleetService: GenService<{
     methodKind: "unary";
     input: typeof CreateOperatorRequestSchema;
     output: typeof CreateOperatorResponseSchema;
+  },
+  /**
+   * The certificates that let somebody in, also those that did once and have not expired since.
+   *
+   * @generated from rpc spanwire.v1.FleetService.ListOperators
+   */
+  listOperators: {
+    methodKind: "unary";
+    input: typeof ListOperatorsRequestSchema;
+    output: typeof ListOperatorsResponseSchema;
+  },
+  /**
+   * Refuses certificates from now on, at every hub; calls under way end.
+   *
+   * @generated from rpc spanwire.v1.FleetService.RevokeOperator
+   */
+  revokeOperator: {
+    methodKind: "unary";
+    input: typeof RevokeOperatorRequestSchema;
+    output: typeof RevokeOperatorResponseSchema;
   },
   /**
    * The audit log as it is stored: signed blocks, and a checkpoint that says how far it goes now.
