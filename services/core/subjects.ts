@@ -11,7 +11,7 @@ export const HEAD_SUBJECT = "sw.v1.head";
 /** The audit log: a stream of its own, which only hubs write and read. */
 export const AUDIT_STREAM = "sw-audit";
 export const AUDIT_SUBJECT = "sw.v1.audit";
-/** Everything agents send up; the hub's answering user subscribes to it in a queue group. */
+/** Everything agents send up; what the hub's answering user may subscribe to. */
 export const UP_WILDCARD = "sw.v1.up.>";
 export const INBOX_WILDCARD = "sw.v1.inbox.>";
 
@@ -37,6 +37,11 @@ export function keyOfMapSubject(subject: string): string | undefined {
 
 export function upSubject({ clusterId, ordinal }: GatewayRef, kind: UpKind): string {
   return `sw.v1.up.${clusterId}.${ordinal}.${kind}`;
+}
+
+/** One kind of all gateways. */
+export function upWildcard(kind: UpKind): string {
+  return `sw.v1.up.*.*.${kind}`;
 }
 
 /** Who sent what, from the subject alone: NATS lets each agent publish under its own name only. */

@@ -1,11 +1,12 @@
 /** @module Resident memory of an agent at 100 and 1000 peers and of the hub at 100 and 1000 agents. */
 
 import { fromBinary } from "@bufbuild/protobuf";
-import { decodeReport, reportKey } from "@spanwire/hub/status/report-entry";
+import { upSubject } from "@spanwire/core/subjects";
 import { GatewayStatusSchema } from "@spanwire/proto/agent";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import type { Bench, Row } from "./bench.ts";
 import { startChild } from "./child.ts";
+import { connectAsHub } from "./connect-as-hub.ts";
 import { usersOf } from "./crowd.ts";
 import { frameOf, joinAll } from "./join-all.ts";
 import { madeUpSites } from "./made-up-mesh.ts";
@@ -14,7 +15,6 @@ import type { OneAgentProgram } from "./one-agent.process.ts";
 import { rssBytesOf } from "./process-usage.ts";
 import { openStage, type Stage } from "./stage.ts";
 import { median } from "./statistics.ts";
-import { waitFor } from "./wait-for.ts";
 
 export const memory: Bench = {
   name: "memory",
@@ -75,25 +75,29 @@ async function startMesh(cleanup: AsyncDisposableStack, size: number): Promise<{
   const joined = await joinAll(stage, sites);
   const [user, ...others] = usersOf(stage, sites, stage.nats.url);
   if (user === undefined) throw new Error("no sites");
+  const heard = statusOf(stage, user.site.clusterId);
   const agent = cleanup.use(startChild<OneAgentProgram>("one-agent.process.ts"));
   await agent.ask("start", user, frameOf(stage, joined));
-  const status = await statusOf(stage, user.site.clusterId);
+  const status = await heard;
   const members = cleanup.use(startChild<MembersProgram>("members.process.ts"));
   const { meshId } = stage.authority.mesh;
   await members.ask("connect", { users: others, words: { meshId, position: joined.mapState, status } });
   return { agent: agent.pid, hub: stage.hub.process.pid };
 }
 
-/** The agent's first status that tells of its links, as the hub keeps it. */
-async function statusOf({ store }: Stage, clusterId: string): Promise<Uint8Array> {
-  const key = reportKey({ kind: "status", gateway: { clusterId, ordinal: 0 } });
-  let status = new Uint8Array();
-  await waitFor(async () => {
-    const entry = await store.status.get(key);
-    status = Uint8Array.from(entry === undefined ? [] : (decodeReport(key, entry.bytes)?.bytes ?? []));
-    return fromBinary(GatewayStatusSchema, status).links.length > 0;
-  });
-  return status;
+/** The agent's first status that tells of its links, as the hub hears it. */
+async function statusOf({ nats: { url }, authority, operator }: Stage, clusterId: string): Promise<Uint8Array> {
+  const stop = new AbortController();
+  const caPem = authority.ca.certificatePem;
+  const connection = await connectAsHub({ url, caPem, operator, role: "answer", signal: stop.signal });
+  try {
+    for await (const { data } of connection.subscribe(upSubject({ clusterId, ordinal: 0 }, "status"))) {
+      if (fromBinary(GatewayStatusSchema, data).links.length > 0) return Uint8Array.from(data);
+    }
+    throw new Error(`${clusterId}: no status that tells of its links`);
+  } finally {
+    stop.abort();
+  }
 }
 
 async function sampleRss(pids: readonly number[]): Promise<ReadonlyMap<number, number>> {

@@ -132,6 +132,33 @@ test("statements and reports arrive; too many of them are refused, and others ar
   expect((await askSnapshot({ lineage: 0n, sequence: 0n })).length).toBe(1);
 });
 
+test("every hub hears a status, and keeps nothing else that arrived with it; one of them takes an acknowledgement", async () => {
+  const others: Report[] = [];
+  const otherNats = await connect({ servers: server.url });
+  const other = answerAgents({
+    nats: otherNats,
+    map: hub.map,
+    bucket: store.map,
+    clock: systemClock,
+    onReport: (report) => others.push(report),
+    onDropped: (each) => dropped.push(each),
+    signal: stop.signal,
+  });
+  await otherNats.flush();
+  for (let n = 0; n < 20; n++) agent.publish("sw.v1.up.eu.0.applied", new Uint8Array([n]));
+  agent.publish("sw.v1.up.eu.0.status", new Uint8Array([7]));
+  const statuses = (of: readonly Report[]) => of.filter(({ kind }) => kind === "status").map(({ bytes }) => [...bytes]);
+  await expect.poll(() => [reports, others].map(statuses), soon).toEqual([[[7]], [[7]]]);
+  expect(reports[0]?.bytes.buffer.byteLength).toBe(1);
+  const applied = () => [...reports, ...others].filter(({ kind }) => kind === "applied").map(({ bytes: [n] }) => n);
+  await expect
+    .poll(() => applied().sort((a = 0, b = 0) => a - b), soon)
+    .toEqual(Array.from({ length: 20 }, (_, n) => n));
+  stop.abort();
+  await other;
+  await otherNats.close();
+});
+
 test.each([
   "snapshot",
   "status",

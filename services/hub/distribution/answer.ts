@@ -6,7 +6,7 @@
  */
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { Msg, NatsConnection } from "@nats-io/transport-node";
-import { type GatewayRef, isOwnInbox, parseUpSubject, UP_WILDCARD } from "@spanwire/core/subjects";
+import { type GatewayRef, isOwnInbox, parseUpSubject, type UpKind, upWildcard } from "@spanwire/core/subjects";
 import type { Clock } from "@spanwire/core/time";
 import { SnapshotRequestSchema, type StoreReply, StoreReplySchema } from "@spanwire/proto/agent";
 import { createRateLimiter, type RateLimit } from "../registration/rate-limit.ts";
@@ -39,7 +39,8 @@ export interface Dropped {
   readonly error?: unknown;
 }
 
-/** All hubs together answer each message once. */
+/** What all hubs together take once; a status is heard by each of them (../status/decisions/0001-heard-not-stored.md). */
+const SHARED: readonly UpKind[] = ["snapshot", "statement", "export", "applied"];
 const QUEUE = "spanwire-hub";
 const CATCH_UP_MS = 1_000;
 const STORE_MS = 4_000;
@@ -51,15 +52,23 @@ const REPORTS: RateLimit = { perSecond: 20, burst: 60 };
 /** Answers until the signal aborts; then resolves when what is under way has been answered. */
 export async function answerAgents(options: AnswerOptions): Promise<void> {
   const { nats, signal } = options;
-  const subscription = nats.subscribe(UP_WILDCARD, { queue: QUEUE });
-  const end = () => subscription.unsubscribe();
-  signal.addEventListener("abort", end, { once: true });
   const handle = createHandler(options);
   const underWay = new Set<Promise<void>>();
-  for await (const message of subscription) {
-    const handled = handle(message).finally(() => underWay.delete(handled));
-    underWay.add(handled);
-  }
+  const subscriptions = [
+    ...SHARED.map((kind) => nats.subscribe(upWildcard(kind), { queue: QUEUE })),
+    nats.subscribe(upWildcard("status")),
+  ];
+  const end = () => {
+    for (const subscription of subscriptions) subscription.unsubscribe();
+  };
+  signal.addEventListener("abort", end, { once: true });
+  const answering = subscriptions.map(async (subscription) => {
+    for await (const message of subscription) {
+      const handled = handle(message).finally(() => underWay.delete(handled));
+      underWay.add(handled);
+    }
+  });
+  await Promise.all(answering);
   await Promise.all(underWay);
 }
 

@@ -69,7 +69,7 @@ export interface RegistryBucket extends Bucket {
   delete(key: string, expected?: { readonly expectedRevision: number }): Promise<Written>;
 }
 
-/** Bucket `sw-status`: what agents last said of themselves, in memory; lost with the server, and said again. */
+/** Bucket `sw-status`: what agents last acknowledged, in memory; lost with the server, and said again. */
 export interface StatusBucket extends Bucket {
   put(key: string, bytes: Uint8Array): Promise<void>;
 }

@@ -1,4 +1,7 @@
-/** @module What all gateways last said, live from the status bucket, so that any replica can answer for any gateway. */
+/**
+ * @module What all gateways last said, so that any replica can answer for any gateway: acknowledgements live from the
+ * status bucket, statuses as this hub heard them itself (decisions/0001-heard-not-stored.md).
+ */
 import { appliedKey } from "@spanwire/core/records/key";
 import type { RecordMap } from "@spanwire/core/records/record-map";
 import type { GatewayRef } from "@spanwire/core/subjects";
@@ -13,6 +16,8 @@ import { decodeReport, type ReportEntry } from "./report-entry.ts";
 export interface ReportView {
   /** Of any gateway, `NOTHING_HEARD` before its first report. */
   get(gateway: GatewayRef): GatewayReport;
+  /** Takes a status of this moment; keeps the bytes. */
+  hear(gateway: GatewayRef, statusBytes: Uint8Array): void;
   /** When this view began: who has been silent since may have been heard before. */
   readonly sinceMs: number;
   readonly changes: Changes;
@@ -36,6 +41,11 @@ export function followReports(options: ReportViewOptions): ReportView {
   const reports = new Map<string, GatewayReport>();
   const changes = createChanges();
   const sinceMs = clock.now();
+  const get = (gateway: GatewayRef) => reports.get(nameOf(gateway)) ?? NOTHING_HEARD;
+  const set = (gateway: GatewayRef, report: GatewayReport) => {
+    reports.set(nameOf(gateway), report);
+    changes.notify();
+  };
   const { done } = startLoop({
     clock,
     random,
@@ -45,22 +55,21 @@ export function followReports(options: ReportViewOptions): ReportView {
       for await (const event of status.watch({ signal: stop })) {
         const entry = event.kind === "put" ? decodeReport(event.entry.key, event.entry.bytes) : undefined;
         if (entry === undefined) continue;
-        const name = nameOf(entry.gateway);
-        reports.set(name, withEntry(reports.get(name) ?? NOTHING_HEARD, entry, records));
-        changes.notify();
+        const heard =
+          entry.receivedAtMs < sinceMs ? get(entry.gateway) : heardAt(get(entry.gateway), entry.receivedAtMs);
+        const acknowledged = openAcknowledgement(entry, records);
+        set(entry.gateway, acknowledged === undefined ? heard : withAcknowledgement(heard, acknowledged));
       }
       return 0;
     },
   });
-  return { get: (gateway) => reports.get(nameOf(gateway)) ?? NOTHING_HEARD, sinceMs, changes, done };
+  const hear = (gateway: GatewayRef, statusBytes: Uint8Array) =>
+    set(gateway, { ...heardAt(get(gateway), clock.now()), statusBytes });
+  return { get, hear, sinceMs, changes, done };
 }
 
-function withEntry(report: GatewayReport, entry: ReportEntry, records: RecordMap): GatewayReport {
-  const { kind, receivedAtMs } = entry;
-  const heard = { ...report, heardAtMs: Math.max(report.heardAtMs ?? 0, receivedAtMs) };
-  if (kind === "status") return { ...heard, statusBytes: copyOf(entry.bytes) };
-  const acknowledged = openAcknowledgement(entry, records);
-  return acknowledged === undefined ? heard : withAcknowledgement(heard, acknowledged);
+function heardAt(report: GatewayReport, atMs: number): GatewayReport {
+  return { ...report, heardAtMs: Math.max(report.heardAtMs ?? 0, atMs) };
 }
 
 /** The acknowledgement, if the gateway's admitted identity signed it. */
@@ -71,11 +80,6 @@ export function openAcknowledgement(
   const opened = records.open(appliedKey(gateway.clusterId, gateway.ordinal), bytes);
   if (!opened.ok || opened.record.payload.body.case !== "acknowledgement") return undefined;
   return { order: opened.record.order, acknowledgement: opened.record.payload.body.value };
-}
-
-/** A view would keep all that NATS received together with it. */
-function copyOf(bytes: Uint8Array): Uint8Array {
-  return Uint8Array.from(bytes);
 }
 
 function nameOf({ clusterId, ordinal }: GatewayRef): string {

@@ -39,7 +39,7 @@ beforeEach(async () => {
     signal: stop.signal,
   });
   recorded = [];
-  take = createReportTaker({ status: store.status, map, clock: systemClock, log, meter: recordingMeter() });
+  take = createReportTaker({ view, status: store.status, map, clock: systemClock, log, meter: recordingMeter() });
   await hub.register(gateway.register(await hub.token("eu"), { prefixes: ["10.1.0.0/16"] }));
 });
 afterEach(async () => {
@@ -84,12 +84,24 @@ test("an acknowledgement reaches every replica; an older or a forged one changes
   expect(outcomes).toContainEqual({ kind: "applied", outcome: "refused" });
 });
 
-test("holds a status as its own bytes", async () => {
+test("a status is heard at once, also while the store is away", () => {
+  store.goAway();
   const bytes = toBinary(GatewayStatusSchema, create(GatewayStatusSchema, { agentVersion: "1.2.3" }));
   take({ gateway: EU, kind: "status", bytes });
-  await expect.poll(() => view.get(EU).statusBytes).toEqual(bytes);
-  const { statusBytes } = view.get(EU);
-  expect(statusBytes?.buffer.byteLength).toBe(bytes.length); // not part of something larger, which it would keep
+  expect(view.get(EU)).toMatchObject({ statusBytes: bytes, heardAtMs: expect.any(Number) });
+});
+
+test("what was acknowledged before the start is known, and is no sign of life", async () => {
+  await acknowledge(1n, { sequence: 3 });
+  await expect.poll(heardSequence).toBe(3n);
+  const clock = { ...systemClock, now: () => Date.now() + 60_000 };
+  const { status } = store;
+  const log = createRecordingLog();
+  const later = followReports({ status, records: hub.map.records, clock, random: () => 0, log, signal: stop.signal });
+  await expect.poll(() => later.get(EU).acknowledged?.acknowledgement.sequence).toBe(3n);
+  expect(later.get(EU).heardAtMs).toBeUndefined();
+  stop.abort();
+  await later.done;
 });
 
 test("goes on with what it knows while the store is away, and with what is new when it is back", async () => {

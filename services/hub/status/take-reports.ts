@@ -1,4 +1,4 @@
-/** @module What agents report, kept where every replica reads it, and how long changes took to reach them. */
+/** @module What agents report, kept where it is looked for, and how long changes took to reach them. */
 import type { Meter } from "@opentelemetry/api";
 import type { Clock } from "@spanwire/core/time";
 import type { Logger } from "@spanwire/runtime/log/logger";
@@ -8,9 +8,12 @@ import type { HubMap } from "../state/mesh-view.ts";
 import type { StatusBucket } from "../state/port.ts";
 import { createCommitTimes } from "./commit-times.ts";
 import { encodeReport, reportKey } from "./report-entry.ts";
-import { openAcknowledgement } from "./report-view.ts";
+import { openAcknowledgement, type ReportView } from "./report-view.ts";
 
 export interface TakeOptions {
+  /** Hears the statuses. */
+  readonly view: Pick<ReportView, "hear">;
+  /** Keeps the acknowledgements, for all replicas. */
   readonly status: StatusBucket;
   readonly map: HubMap;
   readonly clock: Clock;
@@ -21,7 +24,7 @@ export interface TakeOptions {
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
 /** Makes the taker of reports. It never throws: a report that was not kept is sent again soon. */
-export function createReportTaker({ status, map, clock, log, meter }: TakeOptions): (report: Report) => void {
+export function createReportTaker({ view, status, map, clock, log, meter }: TakeOptions): (report: Report) => void {
   const commits = createCommitTimes();
   map.onAccepted(() => commits.note(map.sequence, clock.now()));
   const seconds = createHistogram(meter, {
@@ -41,11 +44,16 @@ export function createReportTaker({ status, map, clock, log, meter }: TakeOption
   return (report) => {
     const receivedAtMs = clock.now();
     const { kind, gateway, bytes } = report;
-    if (kind === "applied" && !measure(report, receivedAtMs)) {
+    if (kind === "status") {
+      view.hear(gateway, bytes);
+      reports.add({ kind, outcome: "kept" });
+      return;
+    }
+    if (!measure(report, receivedAtMs)) {
       reports.add({ kind, outcome: "refused" });
       return;
     }
-    status.put(reportKey({ kind, gateway }), encodeReport({ receivedAtMs, bytes })).then(
+    status.put(reportKey(gateway), encodeReport({ receivedAtMs, bytes })).then(
       () => reports.add({ kind, outcome: "kept" }),
       (err: unknown) => {
         reports.add({ kind, outcome: "lost" });
