@@ -75,7 +75,7 @@ export interface SequenceInputs {
 export const GRACE_MS = 200;
 export const SNAPSHOT_JITTER_MS = 2_000;
 export const SNAPSHOT_TIMEOUT_MS = 10_000;
-/** Heads come every 2 s: two of them in a row were below. */
+/** Heads come every 2 s while something happens: two of them in a row were below. */
 export const BELOW_MS = 5_000;
 const RETRY_BASE_MS = 2_000;
 const RETRY_CAP_MS = 60_000;

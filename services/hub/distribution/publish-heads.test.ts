@@ -23,6 +23,7 @@ async function start(isLeader: () => boolean = () => true) {
   const clock = new FakeClock(50_000);
   const stop = new AbortController();
   const published: { subject: string; bytes: Uint8Array }[] = [];
+  const connects = { count: 0 };
   const nats = { publish: (subject: string, bytes: Uint8Array) => void published.push({ subject, bytes }) };
   const done = publishHeads({
     nats: nats as NatsConnection,
@@ -32,6 +33,7 @@ async function start(isLeader: () => boolean = () => true) {
     sha256,
     clock,
     isLeader,
+    connectCount: () => connects.count,
     signal: stop.signal,
   });
   return {
@@ -39,6 +41,7 @@ async function start(isLeader: () => boolean = () => true) {
     map,
     clock,
     published,
+    connects,
     /** What an agent reads of the last one. */
     last() {
       const opened = map.records.open("head", published.at(-1)?.bytes ?? new Uint8Array());
@@ -99,6 +102,26 @@ test("many admissions together are few heads, and the last one tells of all", as
   await hub.clock.advance(100);
   expect(hub.published.length).toBeLessThanOrEqual(8);
   expect(hub.last().generation).toBe(52n);
+});
+
+test("is at rest half a minute after the last change or connection; then every 10 s is enough", async () => {
+  await using hub = await start();
+  const count = async (ms: number) => {
+    const before = hub.published.length;
+    await hub.clock.advance(ms);
+    return hub.published.length - before;
+  };
+  await hub.clock.advance(40_000);
+  expect(await count(60_000)).toBe(6);
+  hub.connects.count += 1;
+  expect(await count(2_000)).toBe(1);
+  expect(await count(20_000)).toBe(10);
+  await hub.clock.advance(20_000);
+  expect(await count(60_000)).toBe(6);
+  await writeRecords(hub.store, { "gateway.eu.0": await by.statement(eu0, "eu") });
+  await hub.map.waitFor(3, never);
+  expect(await count(2_000)).toBe(1);
+  expect(hub.last().generation).toBe(3n);
 });
 
 test("says nothing while another hub leads", async () => {

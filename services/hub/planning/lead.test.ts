@@ -48,7 +48,7 @@ afterEach(async () => {
   await hub[Symbol.asyncDispose]();
 });
 
-const unheard = { record: () => {}, trimAudit: async () => {} };
+const unheard = { record: () => {}, trimAudit: async () => {}, connectCount: () => 0 };
 const nobody = {
   reports: { get: () => NOTHING_HEARD, sinceMs: 0 },
   readProgress: createProgressReader(),

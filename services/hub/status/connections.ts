@@ -11,6 +11,8 @@ import { z } from "zod";
 export interface Connections {
   /** When the user's last connection ended; undefined while it has one, and for users of which nothing is known. */
   goneAtMs(nkey: string): number | undefined;
+  /** How many connections all users have made since the start. */
+  readonly connectCount: number;
   readonly changes: Changes;
   /** Resolves when the signal has aborted. */
   readonly done: Promise<void>;
@@ -41,6 +43,7 @@ export function followConnections({ system, account, clock, signal }: Connection
   const changes = createChanges();
   /** Grows with each event of a user, so that an answer from before it counts for nothing. */
   let events = 0;
+  let connectCount = 0;
   const lastEvent = new Map<string, number>();
 
   async function onEnd(nkey: string, event: number): Promise<void> {
@@ -58,8 +61,9 @@ export function followConnections({ system, account, clock, signal }: Connection
     lastEvent.delete(nkey);
     lastEvent.set(nkey, event);
     if (lastEvent.size > REMEMBERED) for (const oldest of lastEvent.keys().take(1)) forget(oldest);
-    if (message.subject.endsWith(".DISCONNECT")) void onEnd(nkey, event);
-    else if (gone.delete(nkey)) changes.notify();
+    if (message.subject.endsWith(".DISCONNECT")) return void onEnd(nkey, event);
+    connectCount += 1;
+    if (gone.delete(nkey)) changes.notify();
   }
 
   function forget(nkey: string): void {
@@ -80,7 +84,14 @@ export function followConnections({ system, account, clock, signal }: Connection
     if (signal.aborted) end();
     else signal.addEventListener("abort", end, { once: true });
   });
-  return { goneAtMs: (nkey) => gone.get(nkey), changes, done };
+  return {
+    goneAtMs: (nkey) => gone.get(nkey),
+    get connectCount() {
+      return connectCount;
+    },
+    changes,
+    done,
+  };
 }
 
 /** A connection that is replaced by another one ends, too, perhaps long after: so the servers are asked. */
