@@ -23,8 +23,11 @@ export interface OpenBao extends AsyncDisposable {
   /** Of the TLS listener: "https://127.0.0.1:PORT"; undefined without one. */
   readonly tlsAddress: string | undefined;
   readonly rootToken: string;
-  /** One request of the HTTP API, as root unless another token is given; throws for a status beyond 2xx. */
-  call(method: string, path: string, body?: object, options?: CallOptions): Promise<OpenBaoReply>;
+  /**
+   * One request of the HTTP API, as root unless another token is given; throws for a status beyond 2xx. That the answer is
+   * a `Reply` the caller must know from the API's documentation.
+   */
+  call<Reply>(method: string, path: string, body?: object, options?: CallOptions): Promise<Reply>;
   /** Runs `bao` or a script that calls it, as root; returns its standard output. */
   command(argv: readonly string[], environment?: Readonly<Record<string, string>>): Promise<string>;
   /** What the server has logged since it was first started. */
@@ -37,14 +40,15 @@ export interface OpenBao extends AsyncDisposable {
   restart(): Promise<void>;
 }
 
+/** How most answers are wrapped. */
+export interface Data<T> {
+  readonly data: T;
+}
+
 export interface CallOptions {
   readonly token?: string;
   readonly namespace?: string;
 }
-
-// What the API answers has many forms, and tests look at what they asked for.
-// biome-ignore lint/suspicious/noExplicitAny: a test's own reading
-export type OpenBaoReply = any;
 
 const START_LIMIT_MS = 60_000;
 const POLL_MS = 20;
@@ -61,9 +65,9 @@ export async function startOpenBao({ store, tls }: OpenBaoOptions): Promise<Open
   let unsealKey = "";
   let running = await start();
   if (store === "disk") {
-    const made = await call("PUT", "sys/init", { secret_shares: 1, secret_threshold: 1 });
+    const made = await call<Initialised>("PUT", "sys/init", { secret_shares: 1, secret_threshold: 1 });
     rootToken = made.root_token;
-    unsealKey = made.keys[0];
+    [unsealKey] = made.keys;
   }
   await unseal();
 
@@ -88,7 +92,7 @@ export async function startOpenBao({ store, tls }: OpenBaoOptions): Promise<Open
     },
   };
 
-  async function call(method: string, path: string, body?: object, options: CallOptions = {}): Promise<OpenBaoReply> {
+  async function call<Reply>(method: string, path: string, body?: object, options: CallOptions = {}): Promise<Reply> {
     const headers = {
       "X-Vault-Token": options.token ?? rootToken,
       ...(options.namespace && { "X-Vault-Namespace": options.namespace }),
@@ -99,7 +103,7 @@ export async function startOpenBao({ store, tls }: OpenBaoOptions): Promise<Open
       ...(body && { body: JSON.stringify(body) }),
     });
     const text = await response.text();
-    if (response.ok) return text === "" ? undefined : JSON.parse(text);
+    if (response.ok) return JSON.parse(text || "null");
     throw new Error(`openbao: ${method} ${path}: status ${response.status}: ${text.trim()}`);
   }
 
@@ -164,6 +168,11 @@ export async function startOpenBao({ store, tls }: OpenBaoOptions): Promise<Open
     );
     return file;
   }
+}
+
+interface Initialised {
+  readonly root_token: string;
+  readonly keys: readonly [string];
 }
 
 interface Running {

@@ -8,6 +8,7 @@ import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { spkiSha256Of } from "@spanwire/runtime/grpc/pin";
 import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
+import type { Data } from "../../../../test/lab/openbao.ts";
 import { openCertificateAuthority } from "../../authority/ca.ts";
 import { createBackup } from "../../backup/create-backup.ts";
 import { restoreBackup } from "../../backup/restore-backup.ts";
@@ -74,15 +75,17 @@ test("a hub that starts while the store is sealed goes on as soon as it is not, 
   hub = await starting;
   expect(await conditions()).toEqual([]);
 
-  const { keys } = (await set.bao.call("GET", "secret/metadata/spanwire?list=true")).data;
+  type Listed = Data<{ keys: readonly string[] }>;
+  const { keys } = (await set.bao.call<Listed>("GET", "secret/metadata/spanwire?list=true")).data;
   expect(keys).toContain("authority-online-key");
   expect(keys).not.toContain("authority-root-key");
   expect(keys).not.toContain("ca-key");
   expect(await readdir(join(files.path, "hub"))).toEqual(["context.json", "nats"]);
   const { authorityKey } = hub.context;
-  const { public_key: inTransit } = (await set.bao.call("GET", "transit/keys/spanwire-root")).data.keys[1];
-  expect(Buffer.from(authorityKey).toString("base64")).toBe(inTransit);
-  const { certificate } = (await set.bao.call("GET", "pki/cert/ca")).data;
+  type TransitKey = Data<{ keys: Record<number, { public_key: string }> }>;
+  const transit = (await set.bao.call<TransitKey>("GET", "transit/keys/spanwire-root")).data;
+  expect(Buffer.from(authorityKey).toString("base64")).toBe(transit.keys[1]?.public_key);
+  const { certificate } = (await set.bao.call<Data<{ certificate: string }>>("GET", "pki/cert/ca")).data;
   expect(spkiSha256Of(hub.context.caPem)).toEqual(spkiSha256Of(certificate));
 });
 

@@ -8,13 +8,22 @@ import { createSigner, generateSigningKey, signingKeySpki } from "@spanwire/runt
 import { createVerify } from "@spanwire/runtime/crypto/verify";
 import { spiffeIdOf } from "@spanwire/runtime/grpc/peer";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import type { Data } from "../../../../test/lab/openbao.ts";
 import { createCertificateAuthority, type GatewayKey } from "../../authority/ca.ts";
 import { describeSecretStore } from "../contract.ts";
 import { ensureSecret } from "../port.ts";
 import { createVaultClient } from "./client.ts";
 import { serviceAccountToken, startTokenReview } from "./fake-token-review.ts";
 import { openPkiIssuer } from "./pki-issuer.ts";
-import { issueAppRole, MESH_ID, openTestSession, type SetUpBao, setUpBao, type TestSession } from "./testing.ts";
+import {
+  appRoleOf,
+  issueAppRole,
+  MESH_ID,
+  openTestSession,
+  type SetUpBao,
+  setUpBao,
+  type TestSession,
+} from "./testing.ts";
 import { openTransitSigner } from "./transit-signer.ts";
 import { createTransport } from "./transport.ts";
 import { createVaultSecretStore } from "./vault-secret-store.ts";
@@ -225,8 +234,9 @@ describe("PKI", () => {
   test("goes on with the issuer that agents trust when the mount gets another default", async () => {
     const store = openStore();
     const before = await openCa({ store });
-    const made = await set.bao.call("POST", "pki/root/generate/internal", { common_name: "Other", key_type: "ec" });
-    const { default: former } = (await set.bao.call("GET", "pki/config/issuers")).data;
+    const other = { common_name: "Other", key_type: "ec" };
+    const made = await set.bao.call<Data<{ issuer_id: string }>>("POST", "pki/root/generate/internal", other);
+    const { default: former } = (await set.bao.call<Data<{ default: string }>>("GET", "pki/config/issuers")).data;
     await set.bao.call("POST", "pki/config/issuers", { default: made.data.issuer_id });
     const after = await openCa({ store });
     expect(after.certificatePem).toBe(before.certificatePem);
@@ -288,14 +298,16 @@ describe("a session", () => {
     await set.bao.call("PUT", "sys/policies/acl/hub", { policy }, inside);
     await call("sys/auth/approle", { type: "approle" });
     await call("auth/approle/role/hub", { token_policies: "hub" });
-    const { role_id: roleId } = (await set.bao.call("GET", "auth/approle/role/hub/role-id", undefined, inside)).data;
+    const { roleId, secretId } = await appRoleOf(set.bao, "hub", inside);
     const secretIdFile = join(set.directory, "team-a");
-    await writeFile(secretIdFile, (await call("auth/approle/role/hub/secret-id", {})).data.secret_id);
+    await writeFile(secretIdFile, secretId);
     const login = { method: "approle", mount: "approle", roleId, secretIdFile } as const;
     await using session = openTestSession({ address: set.bao.address, login, ...inside });
     const store = createVaultSecretStore({ session: session.session, mount: "secret", path: "spanwire" });
     expect(await store.create("here", secret("x"))).toBe(true);
-    expect((await set.bao.call("GET", "secret/data/spanwire/here", undefined, inside)).data.metadata.version).toBe(1);
+    expect(await set.bao.call("GET", "secret/data/spanwire/here", undefined, inside)).toMatchObject({
+      data: { metadata: { version: 1 } },
+    });
     await expect(set.bao.call("GET", "secret/data/spanwire/here")).rejects.toThrow("status 404");
   });
 
@@ -320,7 +332,7 @@ test("logs in as a Kubernetes ServiceAccount, with the token that is in the file
   await using api = await startTokenReview((token) => void reviewed.push(token));
   const account = ["hub", "spanwire-system"] as const;
   await set.bao.command([join(import.meta.dirname, "setup.sh"), MESH_ID, "kubernetes", ...account]);
-  const { certificate } = (await set.bao.call("GET", "pki/cert/ca")).data; // of no use with plain http, but asked for
+  const { certificate } = (await set.bao.call<Data<{ certificate: string }>>("GET", "pki/cert/ca")).data; // of no use with plain http, but asked for
   const config = {
     kubernetes_host: api.url,
     disable_local_ca_jwt: true,

@@ -5,7 +5,13 @@ import { join } from "node:path";
 import type { Clock } from "@spanwire/core/time";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { createRecordingLog, type RecordingLog } from "@spanwire/runtime/log/recording-log";
-import { type OpenBao, type OpenBaoOptions, startOpenBao } from "../../../../test/lab/openbao.ts";
+import {
+  type CallOptions,
+  type Data,
+  type OpenBao,
+  type OpenBaoOptions,
+  startOpenBao,
+} from "../../../../test/lab/openbao.ts";
 import { createBreaker } from "./breaker.ts";
 import { createCaller } from "./caller.ts";
 import { createVaultClient, type VaultRequest } from "./client.ts";
@@ -42,11 +48,18 @@ export async function setUpBao(options: OpenBaoOptions): Promise<SetUpBao> {
 
 /** A secret id for the hub's role, or another one, in a file. */
 export async function issueAppRole(bao: OpenBao, directory: string, role = "spanwire-hub"): Promise<SetUpBao["login"]> {
-  const roleId = (await bao.call("GET", `auth/approle/role/${role}/role-id`)).data.role_id;
+  const { roleId, secretId } = await appRoleOf(bao, role);
   const secretIdFile = join(directory, `${role}-secret-id`);
-  const made = await bao.call("POST", `auth/approle/role/${role}/secret-id`, {});
-  await writeFile(secretIdFile, `${made.data.secret_id}\n`, { mode: 0o600 });
+  await writeFile(secretIdFile, `${secretId}\n`, { mode: 0o600 });
   return { method: "approle", mount: "approle", roleId, secretIdFile };
+}
+
+/** The id of a role, and a new secret id for it. */
+export async function appRoleOf(bao: OpenBao, role: string, options?: CallOptions) {
+  const path = `auth/approle/role/${role}`;
+  const { data } = await bao.call<Data<{ role_id: string }>>("GET", `${path}/role-id`, undefined, options);
+  const made = await bao.call<Data<{ secret_id: string }>>("POST", `${path}/secret-id`, {}, options);
+  return { roleId: data.role_id, secretId: made.data.secret_id };
 }
 
 export interface TestSession extends AsyncDisposable {
