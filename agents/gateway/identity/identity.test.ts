@@ -5,7 +5,7 @@ import { inspect } from "node:util";
 import { writeState } from "@spanwire/runtime/files/state-file";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ensureIdentity } from "./gateway-identity.ts";
-import { ensureEpochKey } from "./wireguard-keys.ts";
+import { destroyEpochKey, ensureEpochKey, listEpochKeys } from "./wireguard-keys.ts";
 
 let directory: string;
 beforeEach(async () => {
@@ -39,6 +39,22 @@ test("each epoch has a key of its own, on alternating planes", async () => {
   expect(keys.map(({ plane }) => plane)).toEqual(["a", "b", "a"]);
   expect(new Set(keys.map(({ publicKey }) => publicKey)).size).toBe(3);
   expect((await ensureEpochKey(directory, 1n)).publicKey).toBe(keys[1]?.publicKey);
+});
+
+test("lists the keys that there are, and none before the first", async () => {
+  expect(await listEpochKeys(directory)).toEqual([]);
+  for (const epoch of [10n, 9n]) await ensureEpochKey(directory, epoch);
+  expect((await listEpochKeys(directory)).map(({ epoch }) => epoch)).toEqual([9n, 10n]);
+});
+
+test("of a destroyed key nothing is left, not even what a crash has left; the others stay", async () => {
+  const [gone, kept] = [await ensureEpochKey(directory, 1n), await ensureEpochKey(directory, 11n)];
+  await writeFile(join(directory, "wireguard-1.key.new"), gone.privateKey.reveal());
+  await destroyEpochKey(directory, 1n);
+  expect(await readdir(directory)).toEqual(["wireguard-11.key"]);
+  expect((await ensureEpochKey(directory, 11n)).publicKey).toBe(kept.publicKey);
+  await destroyEpochKey(directory, 1n); // again, as after a crash
+  expect((await ensureEpochKey(directory, 1n)).publicKey).not.toBe(gone.publicKey);
 });
 
 test.each(["identity.key", "nats.key"])("a damaged %s is an error and never a new identity", async (name) => {
