@@ -75,8 +75,10 @@ export async function startNats(options: NatsOptions = {}): Promise<NatsServer> 
 
   async function start(): Promise<Running> {
     const file = join(directory, "server.conf");
-    await writeFile(file, configuration({ ...options, config, directory, storeDirectory, port }));
-    const [program = "", ...args] = await dieWithParent([binary, "--config", file, ...(options.args ?? [])]);
+    await writeFile(file, configuration({ ...options, config, directory, storeDirectory }));
+    // What is said here is stronger than a port in the configuration that was given.
+    const argv = [binary, "--config", file, "--port", `${port}`, ...(options.args ?? [])];
+    const [program = "", ...args] = await dieWithParent(argv);
     const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
     child.stderr.on("data", (chunk: Buffer) => {
       log += chunk.toString();
@@ -98,12 +100,11 @@ interface Running {
 interface Configuration extends NatsOptions {
   readonly directory: string;
   readonly storeDirectory: string;
-  readonly port: number;
 }
 
 function configuration(options: Configuration): string {
   const jetstream = options.jetstream === false ? "" : `jetstream { store_dir: "${options.storeDirectory}" }`;
-  return `listen: "127.0.0.1:${options.port}"\nports_file_dir: "${options.directory}"\n${jetstream}\n${options.config}\n`;
+  return `host: "127.0.0.1"\nports_file_dir: "${options.directory}"\n${jetstream}\n${options.config}\n`;
 }
 
 /** Waits for the file in which the server names its ports; false when it ends or takes too long. */
