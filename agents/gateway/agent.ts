@@ -8,7 +8,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Changed } from "@spanwire/core/desired/compile";
 import type { Verdict } from "@spanwire/core/liveness/verdict";
 import type { Verify } from "@spanwire/core/records/crypto";
-import { EPOCH_KEY, gatewayKey } from "@spanwire/core/records/key";
+import { gatewayKey } from "@spanwire/core/records/key";
 import type { OpenedRecord } from "@spanwire/core/records/open";
 import { RecordMap } from "@spanwire/core/records/record-map";
 import type { GatewayRef } from "@spanwire/core/subjects";
@@ -18,9 +18,9 @@ import type { Logger } from "@spanwire/runtime/log/logger";
 import { connectAgent } from "./connection.ts";
 import { Dataplane, type Reported } from "./dataplane/dataplane.ts";
 import { networkFacts } from "./dataplane/local-networks.ts";
-import type { Observed } from "./dataplane/observe.ts";
+import { type Observed, observe } from "./dataplane/observe.ts";
 import type { GatewayIdentity } from "./identity/gateway-identity.ts";
-import { type EpochKey, ensureEpochKey } from "./identity/wireguard-keys.ts";
+import type { EpochKey } from "./identity/wireguard-keys.ts";
 import type { Membership } from "./join/membership.ts";
 import { type Renewal, startRenewal } from "./join/renewal.ts";
 import type { Kernel } from "./kernel/port.ts";
@@ -34,6 +34,8 @@ import { findEndings, withoutWanted } from "./report/endings.ts";
 import type { ReportedCondition } from "./report/map-conditions.ts";
 import { type Path, Paths } from "./report/paths.ts";
 import { Reporter, type ReporterSettings } from "./report/reporter.ts";
+import { DEFAULT_PAIR_TIMES, type PairTimes } from "./rotation/pair.ts";
+import { Rotation } from "./rotation/rotation.ts";
 import { type StatementSettings, statementContent } from "./statement-content.ts";
 import { loadStoredMap } from "./subscription/load-stored-map.ts";
 import { MapStore, type StoredPositions } from "./subscription/map-store.ts";
@@ -47,6 +49,7 @@ export interface AgentSettings extends StatementSettings, DataplaneSettings, Rep
   readonly lookEveryMs?: number;
   /** UDP, the same at every gateway of the mesh. */
   readonly probePort: number;
+  readonly rotation?: PairTimes;
 }
 
 export interface AgentOptions {
@@ -97,6 +100,7 @@ export class Agent {
   readonly #planner: Planner;
   readonly #dataplane: Dataplane;
   readonly #prober: Prober;
+  readonly #rotation: Rotation;
   readonly #usage = new Usage();
   readonly #paths = new Paths();
   readonly #subscription: Subscription;
@@ -123,7 +127,7 @@ export class Agent {
     const { signer } = identity;
     const own = await openOwnStatement({ stateDirectory, self, incarnation, meshId, signer, clock });
     const agent = new Agent(options, { self, map, store, stored, own });
-    await agent.#loadKeys();
+    agent.#useKeys(await agent.#rotation.open(() => observe(options.kernel)));
     agent.#planner.observe(networkFacts(await options.kernel.network.host()));
     // Names take a while, and are resolved when it runs; what needs none is part of the first plan.
     agent.#planner.observe({ control: await controlAddresses(agent.#controlPlaces, async () => []) });
@@ -139,7 +143,10 @@ export class Agent {
     this.#self = self;
     this.#map = map;
     this.#natsPlace = placeOf(membership);
-    this.#planner = new Planner(map, self, settings, () => this.#prober.liveness);
+    this.#planner = new Planner(map, self, settings, () => ({
+      liveness: this.#prober.liveness,
+      pairs: this.#rotation.pairs,
+    }));
     this.#dataplane = new Dataplane({
       ...shared,
       kernel,
@@ -156,11 +163,23 @@ export class Agent {
       outlook: (gateway) => this.#outlook(gateway),
       onChanged: (gateways) => this.#onSeen(gateways),
     });
+    this.#rotation = new Rotation({
+      ...shared,
+      ...DEFAULT_PAIR_TIMES,
+      ...settings.rotation,
+      map,
+      stateDirectory: options.stateDirectory,
+      view: (gateway) => this.#prober.view(gateway),
+      onKeys: (keys) => this.#onKeys(keys),
+      onPairs: (gateways) => this.#onPairs(gateways),
+      onSaying: (gateways) => this.#prober.look(gateways),
+      onProgress: () => this.#reporter.changed(),
+    });
     this.#subscription = new Subscription({
       ...shared,
       ...parts,
       onAccepted: (records) => this.#onAccepted(records),
-      onConfirmed: () => this.#refresh(),
+      onConfirmed: () => this.#onConfirmed(),
       onLost: () => this.#uplink.wake(),
       onConnected: () => this.#onConnected(),
     });
@@ -192,6 +211,7 @@ export class Agent {
         statementProblem: this.#uplink.problem,
         renewalProblem: this.#renewal.problem,
       }),
+      rotation: () => this.#rotation.progress(),
       sync: () => store.sync(),
       onInterval: () => this.#onInterval(),
     });
@@ -205,6 +225,7 @@ export class Agent {
     const parts = [
       this.#dataplane.run(),
       this.#prober.run(),
+      this.#rotation.run(),
       this.#subscription.done,
       this.#renewal.done,
       this.#uplink.done,
@@ -286,58 +307,66 @@ export class Agent {
     const endings = findEndings(records, this.#planner.desired);
     this.#plan(changedClusters(records));
     this.#reporter.end(endings.map((ending) => withoutWanted(ending, this.#planner.desired)));
-    if (records.some(({ key }) => key === EPOCH_KEY)) this.#refresh();
     if (records.some(({ key }) => key === gatewayKey(this.#self.clusterId, this.#self.ordinal))) this.#uplink.wake();
   }
 
-  /** Plans with a key for each epoch in use, and says so. */
-  #refresh(): void {
-    this.#loadKeys().then(
-      () => {
-        this.#plan("all");
-        this.#uplink.wake();
-      },
-      (err: unknown) => this.#options.log.error({ err }, "making a WireGuard key failed"), // the next interval tries again
-    );
+  #onConfirmed(): void {
+    this.#plan("all");
+    this.#uplink.wake();
   }
 
-  async #loadKeys(): Promise<void> {
-    const { active = 0n, opening = active } = this.#map.epoch ?? {};
-    const epochs = [...new Set([active, opening])];
-    this.#keys = await Promise.all(epochs.map((epoch) => ensureEpochKey(this.#options.stateDirectory, epoch)));
-    this.#planner.observe({ keys: this.#keys });
+  /** Other lanes, and another statement. */
+  #onKeys(keys: readonly EpochKey[]): void {
+    this.#useKeys(keys);
+    this.#plan("all");
+    this.#uplink.wake();
+  }
+
+  #useKeys(keys: readonly EpochKey[]): void {
+    this.#keys = keys;
+    this.#planner.observe({ keys });
   }
 
   #plan(changed: Changed): void {
     if (!this.#subscription.confirmed) return;
     const planned = this.#planner.plan(changed);
-    if (planned !== undefined) this.#want(planned);
+    if (planned !== undefined) this.#want(planned, changed);
   }
 
-  #want(planned: Planned): void {
+  /** `asked` is what the plan was asked to look at. */
+  #want(planned: Planned, asked: Changed): void {
     this.#version = this.#dataplane.want(planned.compiled);
     const isMoved = this.#paths.want(planned.compiled, this.#options.clock.now());
     if (planned.conditionsChanged || isMoved) this.#reporter.changed();
     this.#usage.want(planned.compiled);
     this.#prober.want(planned.compiled);
+    this.#rotation.take(planned.compiled, asked);
   }
 
   /** What is seen of these gateways is another than before: the kernel follows without the hub. */
   #onSeen(gateways: ReadonlySet<string>): void {
+    this.#rotation.look(gateways);
     if (!this.#subscription.confirmed) return;
-    const planned = this.#planner.plan(clustersOf(gateways));
-    if (planned !== undefined && planned.compiled.changed.size > 0) this.#want(planned);
+    const clusters = clustersOf(gateways);
+    const planned = this.#planner.plan(clusters);
+    if (planned !== undefined && planned.compiled.changed.size > 0) this.#want(planned, clusters);
+  }
+
+  /** The rotation has come further with these gateways; gives the version of the wish that takes it in. */
+  #onPairs(gateways: ReadonlySet<string>): number {
+    this.#plan(clustersOf(gateways));
+    return this.#version;
   }
 
   #outlook(gateway: string): Outlook {
-    const use = { ...this.#usage.of(gateway), isRotating: false };
-    const sendsOn = this.#map.epoch?.active ?? 0n;
-    const generation = this.#map.get(EPOCH_KEY)?.order.generation ?? 0n;
+    const { isRotating, sendsOn, generation } = this.#rotation.saying(gateway);
+    const use = { ...this.#usage.of(gateway), isRotating };
     return { use, isDraining: this.#options.settings.draining, sendsOn, generation };
   }
 
   #onOutcome(outcome: Reported): void {
     if ("observed" in outcome) this.#lookAtUsage(outcome.observed.devices);
+    if (outcome.failures.length === 0) this.#rotation.applied(outcome.version);
     this.#reporter.onOutcome(outcome, outcome.version === this.#version ? this.#subscription.position : undefined);
   }
 
@@ -372,7 +401,6 @@ export class Agent {
   #onInterval(): void {
     this.#subscription.saveIfWanted();
     void this.#resolveControl();
-    if (this.#planner.conditions.some(({ type }) => type === "NoOwnKey")) this.#refresh();
   }
 
   #notReady(): string | undefined {

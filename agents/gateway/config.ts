@@ -6,6 +6,7 @@ import { oneTimeSecretText } from "@spanwire/runtime/config/secret-text";
 import { LOG_LEVELS } from "@spanwire/runtime/log/create-log";
 import { z } from "zod";
 import { findEndpoint } from "./endpoint.ts";
+import { DEFAULT_PAIR_TIMES } from "./rotation/pair.ts";
 
 const port = z.number().int().min(0).max(65_535);
 /** 16 ordinals with two lanes each. */
@@ -48,6 +49,20 @@ export const agentConfigSchema = z.strictObject({
     .default(DEFAULT_BASE_PORT),
   /** UDP, on the addresses inside the tunnels: the same at every gateway of the mesh. */
   probePort: z.number().int().min(1).max(65_535).default(DEFAULT_PROBE_PORT),
+  rotation: z
+    .strictObject({
+      /** How long both ends must have sent with their new keys before the former ones are given up. */
+      drainSeconds: z
+        .number()
+        .positive()
+        .default(DEFAULT_PAIR_TIMES.drainMs / 1_000),
+      /** A gateway that was not heard for so long is away: a rotation does not wait for it. */
+      absentAfterSeconds: z
+        .number()
+        .positive()
+        .default(DEFAULT_PAIR_TIMES.absentAfterMs / 1_000),
+    })
+    .prefault({}),
   /** Takes no traffic while another gateway of the cluster serves. */
   draining: z.boolean().default(false),
   dataplane: z.enum(["kernel", "userspace"]).default("kernel"),

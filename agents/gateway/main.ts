@@ -129,12 +129,14 @@ function openConfigured({ dataplane, wireguardGo, routing }: AgentConfig): Kerne
 function toSettings(config: AgentConfig, kernel: Kernel, version: string): AgentSettings {
   const { basePort, probePort, endpoints, draining, dataplane, mtuBytes, snat, routing } = config;
   const { table, rulePriority, mark, mask } = routing;
+  const { drainSeconds, absentAfterSeconds } = config.rotation;
   const ipv6 = config.ipv6 ?? (existsSync("/proc/net/if_inet6") ? "routed" : "off");
   return {
     ...{ basePort, probePort, draining, dataplane, mtuBytes, snat, ipv6, version },
     endpoints: endpoints.flatMap((text) => findEndpoint(text, basePort) ?? []),
     resilientBuckets: kernel.features.resilientGroups ? DEFAULT_RESILIENT_BUCKETS : undefined,
     routing: { table, rulePriority, fwmark: { mark, mask } },
+    rotation: { drainMs: drainSeconds * 1_000, absentAfterMs: absentAfterSeconds * 1_000 },
     kernelRelease: release(),
     sysctls: checkSysctls({ ipv6: ipv6 === "routed" }),
   };

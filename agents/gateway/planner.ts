@@ -2,7 +2,7 @@
 import { type Changed, type Compiled, createCompiler } from "@spanwire/core/desired/compile";
 import type { Condition } from "@spanwire/core/desired/condition";
 import { conditionsOf, type Desired } from "@spanwire/core/desired/desired";
-import type { Liveness, LocalFacts } from "@spanwire/core/desired/local-facts";
+import type { Liveness, LocalFacts, Pairs } from "@spanwire/core/desired/local-facts";
 import type { MapView } from "@spanwire/core/desired/map-view";
 import { parseKey } from "@spanwire/core/records/key";
 import type { OpenedRecord } from "@spanwire/core/records/open";
@@ -14,7 +14,7 @@ export class Planner {
   readonly #view: MapView;
   readonly #self: GatewayRef;
   readonly #settings: DataplaneSettings;
-  readonly #seen: () => Liveness;
+  readonly #seen: () => Seen;
   readonly #compiler = createCompiler();
   /** Of clusters that have any. */
   readonly #conditionsOf = new Map<string, readonly Condition[]>();
@@ -22,8 +22,8 @@ export class Planner {
   #local: LocalFacts;
   #desired: Desired | undefined;
 
-  /** `seen` is asked with each plan; without it every remote gateway counts as up. */
-  constructor(view: MapView, self: GatewayRef, settings: DataplaneSettings, seen = () => NOTHING_SEEN) {
+  /** `seen` is asked with each plan; without it every remote gateway counts as up, and the epoch record is followed. */
+  constructor(view: MapView, self: GatewayRef, settings: DataplaneSettings, seen: () => Seen = () => NOTHING_SEEN) {
     this.#view = view;
     this.#self = self;
     this.#settings = settings;
@@ -52,7 +52,7 @@ export class Planner {
 
   /** Undefined while the map lacks mesh, epoch or link policy: then the kernel is left as it is. */
   plan(changed: Changed): Planned | undefined {
-    const input = { view: this.#view, local: this.#local, liveness: this.#seen() };
+    const input = { view: this.#view, local: this.#local, ...this.#seen() };
     const compiled = this.#compiler.compile(input, changed);
     if (compiled === undefined) return undefined;
     this.#desired = compiled.desired;
@@ -78,7 +78,12 @@ export interface Planned {
   readonly conditionsChanged: boolean;
 }
 
-const NOTHING_SEEN: Liveness = new Map();
+export interface Seen {
+  readonly liveness: Liveness;
+  readonly pairs: Pairs;
+}
+
+const NOTHING_SEEN: Seen = { liveness: new Map(), pairs: new Map() };
 
 /** Of these gateways ("us.0"). */
 export function clustersOf(gateways: Iterable<string>): ReadonlySet<string> {

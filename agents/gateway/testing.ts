@@ -155,6 +155,7 @@ const SETTINGS: AgentSettings = {
   snat: [],
   resilientBuckets: DEFAULT_RESILIENT_BUCKETS,
   routing: DEFAULT_ROUTING,
+  rotation: { drainMs: 300, absentAfterMs: 20_000 },
   kernelRelease: "test",
   sysctls: [],
 };

@@ -1,6 +1,6 @@
 /** @module Stop 9: outcomes of the data plane -> acknowledgements and status. */
 import { isDeepStrictEqual } from "node:util";
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Condition } from "@spanwire/core/desired/condition";
@@ -8,7 +8,7 @@ import type { Desired } from "@spanwire/core/desired/desired";
 import type { Signer } from "@spanwire/core/records/crypto";
 import type { GatewayRef } from "@spanwire/core/subjects";
 import type { Clock, Random } from "@spanwire/core/time";
-import { type GatewayStatus, GatewayStatusSchema } from "@spanwire/proto/agent";
+import { type GatewayStatus, GatewayStatusSchema, type RotationProgressSchema } from "@spanwire/proto/agent";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { type HostCondition, hostConditions } from "../dataplane/conditions.ts";
 import type { Looked, Reported } from "../dataplane/dataplane.ts";
@@ -45,6 +45,8 @@ export interface ReporterOptions {
   readonly wish: () => { readonly desired: Desired | undefined; readonly conditions: readonly Condition[] };
   /** How the map and the way to the hub are. */
   readonly hub: () => Omit<HubFacts, "sinceMs" | "nowMs">;
+  /** How far the rotation is. */
+  readonly rotation: () => MessageInitShape<typeof RotationProgressSchema>;
   /** Resolves when every record taken in is on the medium. */
   readonly sync: () => Promise<void>;
   /** The agent's housekeeping, at each status interval. */
@@ -205,6 +207,7 @@ export class Reporter {
       sentAt: timestampFromMs(clock.now()),
       ...linkReport({ clusters, lanes: this.#lanes ?? [], nowMs: clock.now() }),
       conditions: [...this.conditions],
+      rotation: this.#options.rotation(),
       kernelWrites: BigInt(this.#kernelWrites),
       reconciles: BigInt(this.#reconciles),
     });

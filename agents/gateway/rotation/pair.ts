@@ -12,6 +12,8 @@ export interface PairTimes {
   readonly absentAfterMs: number;
 }
 
+export const DEFAULT_PAIR_TIMES: PairTimes = { drainMs: 10_000, absentAfterMs: 300_000 };
+
 export interface PairFacts {
   readonly epoch: EpochView;
   /** Epochs for which both sides have stated a key. */
