@@ -77,7 +77,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   open.defer(() => failed.abort()); // also for a start that fails: whatever runs by then would keep the process alive
   const running = AbortSignal.any([signal, failed.signal]);
 
-  const { authority, operator, store, map, bans, connections, unverifiedServers } = foundation;
+  const { authority, operator, store, map, bans, connections } = foundation;
   const { ca, root, online, mesh } = authority;
   const { meshId } = mesh;
   const hub = `${hostname()}/${process.pid}`;
@@ -96,7 +96,8 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const { calls } = audit;
   const records = createAuditedRecords(audit.record);
   foundation.onIncident(records.onIncident);
-  const hubConditions = () => [...foundation.keys.conditions(), ...audit.conditions()];
+  const told = [foundation.keys, audit, foundation.durability];
+  const hubConditions = () => told.flatMap(({ conditions }) => conditions());
   const users = createNatsGatewayUsers({ operator, bans, registry: store.registry, clock });
   const reports = followReports({ status: store.status, records: map.records, clock, random, log, signal: running });
   const absentAfterMs = config.rotation.absentAfterSeconds * 1_000;
@@ -170,7 +171,6 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
       ca,
       ...rotation,
       gateways,
-      unverifiedServers,
       hubConditions,
       frame: { hubAddress, caSpkiSha256: ca.spkiSha256, authoritySha256: sha256(root.publicKey) },
       audit,
@@ -181,7 +181,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   });
   const { fleet, bearer } = ports;
   open.defer(() => Promise.all([fleet.close(), bearer?.close()]).then(() => undefined));
-  const sources = { map, reports, gateways, unverifiedServers, hubConditions, clock };
+  const sources = { map, reports, gateways, hubConditions, clock };
   declareMeshMetrics(meter, { mesh: () => meshFacts(sources), isLeader });
 
   const answering = answer({ foundation, records, reports, log, metrics, signal: running });

@@ -15,7 +15,8 @@ import { type HubConnections, openHubConnections } from "./nats/hub-connections.
 import { type NatsOperator, type OwnOperator, openNatsOperator } from "./nats/operator.ts";
 import { type Keys, openKeys } from "./secrets/open-keys.ts";
 import { refuseExample } from "./secrets/refuse-example.ts";
-import { refuseOwnServer, requireDurability } from "./state/durability.ts";
+import { refuseOwnServer } from "./state/durability.ts";
+import { type Durability, followDurability } from "./state/follow-durability.ts";
 import { openNatsStateStore } from "./state/jetstream/nats-state-store.ts";
 import { readStoreFacts } from "./state/jetstream/read-store-facts.ts";
 import type { StateStore } from "./state/port.ts";
@@ -29,8 +30,8 @@ export interface OpenStore {
   readonly natsCaPem: string;
   readonly connections: HubConnections;
   readonly store: StateStore;
-  /** In profile production: the servers of which nobody knows whether they keep what they acknowledge. */
-  readonly unverifiedServers: readonly string[];
+  /** Says something in profile production only. */
+  readonly durability: Durability;
   /** Resolves when the signal has aborted and an embedded NATS has ended. */
   readonly done: Promise<void>;
 }
@@ -63,10 +64,18 @@ export async function openStore(options: OpenOptions): Promise<OpenStore> {
   external?.check(await lookUpAccount(connections.system, external.meshAccount));
   const { replicas } = config.nats;
   const store = await openNatsStateStore({ connection: connections.state, clock, ...(replicas && { replicas }) });
-  const unverifiedServers = isProduction ? requireDurability(await readStoreFacts({ ...connections, clock })) : [];
+  const durability = isProduction ? await followStoreFacts(connections, options) : UNASKED;
   const { advertised: natsUrls, caPem: natsCaPem } = nats;
-  const done = Promise.all([nats.done, keys.done]).then(() => {});
-  return { authority, keys, operator, natsUrls, natsCaPem, connections, store, unverifiedServers, done };
+  const done = Promise.all([nats.done, keys.done, durability.done]).then(() => {});
+  return { authority, keys, operator, natsUrls, natsCaPem, connections, store, durability, done };
+}
+
+const UNASKED: Durability = { conditions: () => [], done: Promise.resolve() };
+
+function followStoreFacts(connections: HubConnections, options: OpenOptions): Promise<Durability> {
+  const { state, system } = connections;
+  const read = () => readStoreFacts({ state, system, clock: options.clock });
+  return followDurability({ ...options, read, statuses: [state.status(), system.status()] });
 }
 
 async function startOwn(options: OpenOptions, { ca }: Authority, operator: OwnOperator): Promise<OwnNats> {

@@ -30,8 +30,6 @@ export interface FleetOptions extends EndOptions {
   readonly absentAfterMs: number;
   /** What every join token says of this hub. */
   readonly frame: TokenFrame;
-  /** Of which nobody knows whether they keep what they acknowledge. */
-  readonly unverifiedServers: readonly string[];
   /** What the hub says of itself at this moment. */
   readonly hubConditions: () => readonly HubCondition[];
   readonly version: string;

@@ -2,12 +2,9 @@
 import type { MeshFacts } from "../status/describe-mesh.ts";
 import type { FleetOptions } from "./fleet-service.ts";
 
-export type FactSources = Pick<
-  FleetOptions,
-  "map" | "reports" | "gateways" | "unverifiedServers" | "hubConditions" | "clock"
->;
+export type FactSources = Pick<FleetOptions, "map" | "reports" | "gateways" | "hubConditions" | "clock">;
 
-export function meshFacts({ map, reports, gateways, unverifiedServers, hubConditions, clock }: FactSources): MeshFacts {
+export function meshFacts({ map, reports, gateways, hubConditions, clock }: FactSources): MeshFacts {
   const { records, lineage, sequence } = map;
   const { get: reportOf, sinceMs } = reports;
   return {
@@ -17,7 +14,6 @@ export function meshFacts({ map, reports, gateways, unverifiedServers, hubCondit
     reportOf,
     sinceMs,
     goneAtMs: gateways.goneAtMs,
-    unverifiedServers,
     hubConditions: hubConditions(),
     nowMs: clock.now(),
   };

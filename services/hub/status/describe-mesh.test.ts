@@ -23,7 +23,6 @@ async function facts(more: Partial<MeshFacts> = {}): Promise<MeshFacts> {
     reportOf: () => ({ ...NOTHING_HEARD, heardAtMs: NOW - 1_000 }),
     sinceMs: NOW - 10 * SILENCE_MS,
     goneAtMs: () => undefined,
-    unverifiedServers: [],
     hubConditions: [],
     nowMs: NOW,
     ...more,
@@ -68,10 +67,4 @@ test("records and fields of a later version are named", async () => {
     'UnknownRecord: record "novelty.x" is of a type that this hub does not know; it is kept and forwarded',
     'UnknownFields: record "cluster.us" has fields that this hub does not know; they are kept and forwarded',
   ]);
-});
-
-test("a server of NATS that did not say how it writes is not verified", async () => {
-  expect(conditionsOf(await facts({ unverifiedServers: ["n2"] }))[0]).toMatch(
-    /^DurabilityNotVerified: not verified: .*n2/,
-  );
 });

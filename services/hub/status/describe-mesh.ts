@@ -27,8 +27,6 @@ export interface MeshFacts {
   readonly sinceMs: number;
   /** When the connection of this NATS user ended, while it has no other; undefined also where that is not known. */
   readonly goneAtMs: (nkey: string) => number | undefined;
-  /** Servers of NATS of which nobody knows whether they keep what they acknowledge. */
-  readonly unverifiedServers: readonly string[];
   /** What the hub says of itself. */
   readonly hubConditions: readonly HubCondition[];
   readonly nowMs: number;
@@ -45,7 +43,6 @@ export function describeMesh(facts: MeshFacts): MeshStatus {
     ...(records.epoch === undefined ? {} : { epoch: records.epoch }),
     conditions: [
       ...facts.hubConditions.map((condition) => create(ConditionSchema, condition)),
-      ...unverifiedServers(facts),
       ...unreachableGateways(facts),
       ...unknownRecords(facts),
     ],
@@ -120,16 +117,6 @@ function unreachableGateways(facts: MeshFacts): Condition[] {
       type: "GatewayUnreachable",
       subject: `${clusterId}/${ordinal}`,
       message: `nothing heard from gateway ${clusterId}/${ordinal} since ${new Date(sinceMs).toISOString()}`,
-    }),
-  );
-}
-
-function unverifiedServers({ unverifiedServers: names }: MeshFacts): Condition[] {
-  return names.map((name) =>
-    create(ConditionSchema, {
-      type: "DurabilityNotVerified",
-      subject: name,
-      message: `not verified: whether nats server ${name} has sync_interval: always; it did not say when the hub started`,
     }),
   );
 }
