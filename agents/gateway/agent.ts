@@ -65,6 +65,8 @@ export interface AgentOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** Joins once more when the hub has forgotten this gateway; absent where only an operator can help. */
+  readonly rejoin?: (() => Promise<Membership>) | undefined;
   /** Ends the agent; the kernel keeps what it has. */
   readonly signal: AbortSignal;
 }
@@ -112,6 +114,7 @@ export class Agent {
   /** Of the newest wish. */
   #version = 0;
   #isResolving = false;
+  #hasRejoined = false;
   /** Where the credentials say that NATS is. */
   #natsPlace: string;
 
@@ -189,6 +192,8 @@ export class Agent {
       membership,
       signer: identity.signer,
       onRenewed: (renewed) => this.#onRenewed(renewed),
+      rejoin: options.rejoin,
+      onRejoined: () => this.#onRejoined(),
     });
     this.#uplink = startUplink({
       ...shared,
@@ -217,7 +222,10 @@ export class Agent {
     });
   }
 
-  /** Resolves when the signal has aborted and everything is written down; rejects with the error of a bug. */
+  /**
+   * Resolves when the signal has aborted and everything is written down, or when the gateway has joined again: another
+   * agent is then to be opened with the new membership. Rejects with the error of a bug.
+   */
   async run(): Promise<void> {
     if (this.#subscription.confirmed) this.#plan("all");
     else this.#confirm();
@@ -239,6 +247,10 @@ export class Agent {
       await Promise.allSettled(parts);
       await this.#subscription.close();
     }
+  }
+
+  get hasRejoined(): boolean {
+    return this.#hasRejoined;
   }
 
   get state(): AgentState {
@@ -296,6 +308,12 @@ export class Agent {
     const place = placeOf(renewed);
     if (place !== this.#natsPlace) void this.#nats?.close();
     this.#natsPlace = place;
+  }
+
+  /** Incarnation and ordinal may be others now: everything here began with the former ones. */
+  #onRejoined(): void {
+    this.#hasRejoined = true;
+    this.#ended.abort();
   }
 
   #onConnected(): void {

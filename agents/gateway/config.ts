@@ -28,7 +28,11 @@ export const agentConfigSchema = z.strictObject({
   stateDir: z.string().min(1).default("/var/lib/spanwire-agent"),
   /** The join token; needed for the first start only. As a file, which may be removed afterwards: tokenFile. */
   token: oneTimeSecretText.optional(),
-  /** To be sure of what is joined: the token names its cluster, too. */
+  /** Instead of a token: the text that `spanwire cluster invite` printed. */
+  invite: z.string().min(1).optional(),
+  /** Where the platform keeps this workload's token; read anew at each use. */
+  workloadTokenFile: z.string().min(1).default("/var/run/secrets/spanwire/token"),
+  /** To be sure of what is joined: token and invite name their cluster, too. */
   clusterId: z.string().optional(),
   /** Where the hub is now, if not where the token says: host:port. */
   hubAddress: z.string().optional(),

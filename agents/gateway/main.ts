@@ -26,7 +26,7 @@ import { networkFacts } from "./dataplane/local-networks.ts";
 import { findEndpoint } from "./endpoint.ts";
 import { raiseGuard } from "./guard.ts";
 import { ensureIdentity } from "./identity/gateway-identity.ts";
-import { ensureMembership } from "./join/join.ts";
+import { ensureMembership, type JoinOptions, rejoinWith } from "./join/join.ts";
 import { findMembership } from "./join/membership.ts";
 import { leave } from "./join/renew.ts";
 import { checkSysctls, hasKernelWireGuard, missingNetAdmin, readOwnStatus } from "./kernel/capability.ts";
@@ -53,22 +53,32 @@ const KINDS = {
 } as const;
 
 /** Runs the agent until the signal aborts. Rejects when it cannot start, saying what to do, and with a bug's error. */
-export async function run(config: AgentConfig, { log, version, signal }: RunOptions): Promise<void> {
+export async function run(config: AgentConfig, options: RunOptions): Promise<void> {
   keepMemorySmall();
-  const { stateDir: stateDirectory, token, clusterId, hubAddress, ordinal, prefixes, labels } = config;
+  while ((await runMembership(config, options)) === "rejoined" && !options.signal.aborted);
+}
+
+/** Runs one agent: until the signal aborts, or until the hub had forgotten it and let it join again. */
+async function runMembership(
+  config: AgentConfig,
+  { log, version, signal }: RunOptions,
+): Promise<"stopped" | "rejoined"> {
+  const { stateDir: stateDirectory, token, invite, workloadTokenFile, clusterId, hubAddress } = config;
+  const { ordinal, prefixes, labels } = config;
   await using cleanup = new AsyncDisposableStack();
   const kernel = cleanup.use(openConfigured(config));
   await requireDataplane(config);
   const identity = await ensureIdentity(stateDirectory);
   const wish = { kind: KINDS[config.kind], prefixes, labels, ordinal };
   const [clock, random] = [systemClock, systemRandom];
-  const membership = await ensureMembership({
-    ...{ stateDirectory, identity, token, clusterId, hubAddress, wish },
+  const join: JoinOptions = {
+    ...{ stateDirectory, identity, token, invite, workloadTokenFile, clusterId, hubAddress, wish },
     ...{ clock, random, log, signal },
-  });
+  };
+  const membership = await ensureMembership(join);
   const agent = await Agent.open({
     ...{ stateDirectory, identity, membership, kernel },
-    ...{ clock, random, log, signal },
+    ...{ clock, random, log, signal, rejoin: rejoinWith(join) },
     openProbeSocket: (socket) => openUdpProbeSocket(socket),
     settings: toSettings(config, kernel, version),
     verify: createAgentVerify(),
@@ -76,6 +86,7 @@ export async function run(config: AgentConfig, { log, version, signal }: RunOpti
   });
   await servePort(config, agent, cleanup);
   await agent.run();
+  return agent.hasRejoined ? "rejoined" : "stopped";
 }
 
 /** Takes everything of ours out of the kernel; keys and membership stay. */

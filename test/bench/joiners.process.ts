@@ -4,6 +4,7 @@ import { type JoinToken, parseJoinToken } from "@spanwire/core/identity/join-tok
 import type { GatewayIdentity } from "@spanwire/gateway/identity/gateway-identity";
 import { prove } from "@spanwire/gateway/join/proof";
 import { register, type Wish } from "@spanwire/gateway/join/register";
+import { byJoinToken } from "@spanwire/gateway/join/way-in";
 import { ClusterKind } from "@spanwire/proto/record";
 import { RegistrationSchema, RegistrationService } from "@spanwire/proto/registration";
 import { openChannel } from "@spanwire/runtime/grpc/channel";
@@ -35,8 +36,8 @@ const handlers = {
 
   /** As an agent joins: a first connection for the pin, a second one for the registration. */
   joinAll: (joinings: readonly Joining[], { atOnce }: { atOnce: number }): Promise<Joins> =>
-    eachInTurn(joinings.map(prepare), atOnce, async (prepared) => {
-      await register({ ...prepared, nowMs: Date.now, signal: FOR_EVER });
+    eachInTurn(joinings.map(prepare), atOnce, async ({ token, identity, wish }) => {
+      await register({ way: byJoinToken(token), identity, wish, nowMs: Date.now, signal: FOR_EVER });
     }),
 
   echoAll: (count: number, { address, caPem, atOnce }: { address: string; caPem: string; atOnce: number }) =>

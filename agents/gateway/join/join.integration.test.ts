@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { SpanwireError } from "@spanwire/core/errors";
+import { formatInvite } from "@spanwire/core/identity/invite";
 import { formatJoinToken, type JoinToken } from "@spanwire/core/identity/join-token";
 import { Secret } from "@spanwire/core/identity/secret";
 import { ClusterKind } from "@spanwire/proto/record";
@@ -12,7 +13,7 @@ import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ensureIdentity } from "../identity/gateway-identity.ts";
-import { ensureMembership, type JoinOptions } from "./join.ts";
+import { ensureMembership, type JoinOptions, rejoinWith } from "./join.ts";
 import { findMembership } from "./membership.ts";
 import { leave } from "./renew.ts";
 import { renewAtMs, startRenewal } from "./renewal.ts";
@@ -74,13 +75,31 @@ describe("join", () => {
     expect(await findMembership(stateDirectory)).toEqual(membership);
   });
 
-  test("ignores the token once joined, also while the hub is away", async () => {
+  test("keeps the token for later once joined, also while the hub is away", async () => {
     const first = await ensureMembership(await joinOptions());
     await hub[Symbol.asyncDispose]();
     const log = createRecordingLog();
     expect(await ensureMembership(await joinOptions(hub.token, { log }))).toEqual(first);
     expect(await ensureMembership(await joinOptions(undefined, { token: undefined }))).toEqual(first);
-    expect(log.events.map(({ message }) => message)).toEqual(["joined before: the token is ignored"]);
+    expect(log.events.map(({ message }) => message)).toEqual(["joined before: the token waits"]);
+  });
+
+  test("registers with an invite and the workload's token, and no secret of the hub's", async () => {
+    const workloadTokenFile = join(stateDirectory, "projected");
+    await writeFile(workloadTokenFile, "e30.e30.AA\n");
+    const way = { token: undefined, invite: formatInvite(hub.token), workloadTokenFile };
+    expect(await ensureMembership(await joinOptions(undefined, way))).toMatchObject({ clusterId: "eu", ordinal: 0 });
+    expect(hub.registrations).toMatchObject([{ clusterId: "eu", workloadToken: "e30.e30.AA" }]);
+    expect(hub.registrations[0]?.token).toBeUndefined();
+  });
+
+  test.each([
+    { name: "no file of the token", way: {}, want: 'project a ServiceAccount token with audience "spanwire-hub"' },
+    { name: "an invite for another cluster", way: { clusterId: "us" }, want: 'the invite is for cluster "eu"' },
+    { name: "an invite that was cut", way: { invite: "swi1.AAAA" }, want: "spanwire cluster invite" },
+  ])("with $name it says what to do", async ({ way, want }) => {
+    const none = { token: undefined, invite: formatInvite(hub.token), workloadTokenFile: join(stateDirectory, "none") };
+    await expect(ensureMembership(await joinOptions(undefined, { ...none, ...way }))).rejects.toThrow(want);
   });
 
   test("asks again with the same identity and the same request when the answer was lost", async () => {
@@ -116,7 +135,7 @@ describe("join", () => {
     {
       name: "another CA than the token's",
       token: () => ({ ...hub.token, caSpkiSha256: new Uint8Array(32) }),
-      want: "is the CA that the token names",
+      want: "is the CA that",
     },
     {
       name: "another authority than the token's",
@@ -175,7 +194,7 @@ describe("join", () => {
 describe("renewal", () => {
   const LIFETIME_MS = 3_600_000;
 
-  async function start() {
+  async function start(way: Partial<JoinOptions> = { token: undefined }) {
     const clock = new FakeClock(1_000_000);
     const expireInMs = (ms: number) => {
       hub.credentials = { ...hub.credentials, expiresAt: timestampFromMs(clock.now() + ms) };
@@ -191,9 +210,13 @@ describe("renewal", () => {
       membership,
       signer: options.identity.signer,
       onRenewed: ({ credentials }) => renewed.push(credentials.natsUserJwt),
+      rejoin: rejoinWith({ ...options, ...way }),
+      onRejoined: () => renewed.push("joined again"),
     });
     return { clock, renewal, renewed, expireInMs, log };
   }
+  const forgotten = () =>
+    new SpanwireError("denied", "not admitted: spanwire token create eu", { reason: "UNKNOWN_GATEWAY" });
   const settled = (condition: () => boolean) => expect.poll(condition).toBe(true);
 
   test("renews at about 60 % of the lifetime, and again", async () => {
@@ -235,6 +258,32 @@ describe("renewal", () => {
     await clock.asleep();
     await clock.advance(300_000);
     await settled(() => renewed.length === 1);
+  });
+
+  test("a gateway that the hub has forgotten joins again by its workload's token, read anew", async () => {
+    const workloadTokenFile = join(stateDirectory, "projected");
+    const invite = formatInvite(hub.token);
+    const { clock, renewed, renewal } = await start({ token: undefined, invite, workloadTokenFile });
+    await writeFile(workloadTokenFile, "e30.e30.AA\n");
+    hub.refusals.push(forgotten(), new SpanwireError("denied", "an old token", { reason: "JWT_EXPIRED" }));
+    await clock.advance(LIFETIME_MS * 30);
+    await settled(() => renewal.problem?.includes("an old token") === true);
+    await writeFile(workloadTokenFile, "e30.e30.BB\n");
+    hub.refusals.push(forgotten());
+    await clock.asleep();
+    await clock.advance(300_000);
+    await settled(() => renewed.includes("joined again"));
+    expect(hub.registrations.map(({ workloadToken }) => workloadToken)).toEqual(["", "e30.e30.BB"]);
+    expect(new Set(hub.identityKeys.map(String)).size).toBe(1);
+  });
+
+  test("a gateway that the hub has forgotten, and that has nothing to join with, says which command to run", async () => {
+    const { clock, renewal, renewed } = await start();
+    hub.refusals.push(forgotten());
+    await clock.advance(LIFETIME_MS * 30);
+    await settled(() => renewal.problem !== undefined);
+    expect(renewal.problem).toContain("spanwire token create eu");
+    expect(renewed).toEqual([]);
   });
 
   test("another authority is refused and changes nothing", async () => {

@@ -1,23 +1,16 @@
-/** @module Stop 1 from the agent's side: a membership from disk, or from a join token. */
+/** @module Stop 1 from the agent's side: a membership from disk, or from a join token or an invite. */
 import { SpanwireError } from "@spanwire/core/errors";
-import { parseJoinToken } from "@spanwire/core/identity/join-token";
-import type { Secret } from "@spanwire/core/identity/secret";
 import type { Clock, Random } from "@spanwire/core/time";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { fullJitterMs } from "@spanwire/runtime/loop/backoff";
 import type { GatewayIdentity } from "../identity/gateway-identity.ts";
 import { findMembership, type Membership, storeMembership } from "./membership.ts";
 import { register, type Wish } from "./register.ts";
+import { findWayIn, type WayIn, type WayInOptions } from "./way-in.ts";
 
-export interface JoinOptions {
+export interface JoinOptions extends WayInOptions {
   readonly stateDirectory: string;
   readonly identity: GatewayIdentity;
-  /** The text of a join token; ignored once joined. */
-  readonly token: Secret | undefined;
-  /** To be sure of what is joined: the token and the membership must be for this cluster. */
-  readonly clusterId: string | undefined;
-  /** Where the hub is now, if not where the token says. */
-  readonly hubAddress: string | undefined;
   readonly wish: Wish;
   readonly clock: Clock;
   readonly random: Random;
@@ -39,28 +32,38 @@ export async function ensureMembership(options: JoinOptions): Promise<Membership
     const message = `state directory ${stateDirectory}: belongs to cluster "${present.clusterId}", not "${clusterId}": use another state directory, or leave first`;
     throw new SpanwireError("conflict", message, { reason: "OTHER_CLUSTER" });
   }
-  if (options.token !== undefined) log.info({ cluster: present.clusterId }, "joined before: the token is ignored");
+  if (options.token !== undefined) log.info({ cluster: present.clusterId }, "joined before: the token waits");
   return hubAddress === undefined ? present : { ...present, hubAddress };
 }
 
+/**
+ * Joins once more with the same identity, for when the hub knows it no more: its store may have been lost. Undefined
+ * where nothing lets us in but the membership itself.
+ */
+export function rejoinWith(options: JoinOptions): (() => Promise<Membership>) | undefined {
+  if (options.token === undefined && options.invite === undefined) return undefined;
+  return async () => registerBy(requireWayIn(options), options);
+}
+
+function registerBy(way: WayIn, { identity, wish, clock, signal }: JoinOptions): Promise<Membership> {
+  return register({ way, identity, wish, nowMs: () => clock.now(), signal });
+}
+
 async function join(options: JoinOptions): Promise<Membership> {
-  const { stateDirectory, token: text, clusterId, hubAddress, clock, signal, log } = options;
-  if (text === undefined) {
-    const message = `join cluster "${clusterId ?? "?"}": no join token: make one at the hub with "spanwire token create ${clusterId ?? "CLUSTER"}" and pass it by --token-file; a file that does not exist counts as none`;
-    throw new SpanwireError("unauthenticated", message, { reason: "TOKEN_MISSING" });
-  }
-  const said = parseJoinToken(Buffer.from(text.reveal()).toString());
-  if (clusterId !== undefined && clusterId !== said.clusterId) {
-    const message = `join cluster "${clusterId}": the token is for cluster "${said.clusterId}"`;
-    throw new SpanwireError("invalid", message, { reason: "TOKEN_WRONG_CLUSTER" });
-  }
-  const token = { ...said, hubAddress: hubAddress ?? said.hubAddress };
-  const membership = await untilAnswered(options, () =>
-    register({ token, identity: options.identity, wish: options.wish, nowMs: () => clock.now(), signal }),
-  );
+  const { stateDirectory, log } = options;
+  const way = requireWayIn(options);
+  const membership = await untilAnswered(options, () => registerBy(way, options));
   await storeMembership(stateDirectory, membership);
   log.info({ cluster: membership.clusterId, ordinal: membership.ordinal }, "joined the mesh");
   return membership;
+}
+
+function requireWayIn(options: JoinOptions): WayIn {
+  const way = findWayIn(options);
+  if (way !== undefined) return way;
+  const { clusterId } = options;
+  const message = `join cluster "${clusterId ?? "?"}": no join token: make one at the hub with "spanwire token create ${clusterId ?? "CLUSTER"}" and pass it by --token-file; a file that does not exist counts as none`;
+  throw new SpanwireError("unauthenticated", message, { reason: "TOKEN_MISSING" });
 }
 
 /** Repeats what fails only because the other side is away. */

@@ -1,7 +1,6 @@
-/** @module Turns a join token into a membership: first contact by the pin, then a verified connection, then Register. */
+/** @module Turns what lets us in into a membership: first contact by the pin, then a verified connection, then Register. */
 import { create, toBinary } from "@bufbuild/protobuf";
 import { SpanwireError } from "@spanwire/core/errors";
-import type { JoinToken } from "@spanwire/core/identity/join-token";
 import { equalBytes } from "@spanwire/core/records/digest";
 import type { ClusterKind } from "@spanwire/proto/record";
 import { RegistrationSchema, RegistrationService } from "@spanwire/proto/registration";
@@ -13,6 +12,7 @@ import { fetchPinnedChain } from "@spanwire/runtime/grpc/pin";
 import type { GatewayIdentity } from "../identity/gateway-identity.ts";
 import { type Membership, toMembership } from "./membership.ts";
 import { prove } from "./proof.ts";
+import type { WayIn } from "./way-in.ts";
 
 /** What the cluster asks for; the hub decides. */
 export interface Wish {
@@ -25,7 +25,7 @@ export interface Wish {
 }
 
 export interface RegisterOptions {
-  readonly token: JoinToken;
+  readonly way: WayIn;
   readonly identity: GatewayIdentity;
   readonly wish: Wish;
   readonly nowMs: () => number;
@@ -35,43 +35,41 @@ export interface RegisterOptions {
 const TIMEOUT_MS = 15_000;
 
 /**
- * Registers once. Safe to repeat with the same identity: a lost answer is given again. The token's secret goes only
- * over the second connection, whose certificate was verified with the pinned CA. Throws the hub's refusal, `denied`
+ * Registers once. Safe to repeat with the same identity: a lost answer is given again. A token goes only over the
+ * second connection, whose certificate was verified with the pinned CA. Throws the hub's refusal, `denied`
  * for a wrong pin, `unavailable` (retryable) while the hub is away.
  */
-export async function register({ token, identity, wish, nowMs, signal }: RegisterOptions): Promise<Membership> {
-  const { hubAddress, clusterId } = token;
-  const caPem = await fetchPinnedChain({ address: hubAddress, spkiSha256: token.caSpkiSha256, signal });
+export async function register(options: RegisterOptions): Promise<Membership> {
+  const { way, identity, nowMs, signal } = options;
+  const { hubAddress, clusterId, caSpkiSha256, authoritySha256 } = way.hub;
+  const caPem = await fetchPinnedChain({ address: hubAddress, spkiSha256: caSpkiSha256, signal });
   using channel = openChannel({ address: hubAddress, tls: { caPem } });
   const client = createClient(RegistrationService, channel);
-  const options = { timeoutMs: TIMEOUT_MS, signal };
-  const body = await encodeRegistration(token, identity, wish);
-  const request = await prove(client, "Register", body, { ...options, signer: identity.signer });
-  const membership = toMembership(await client.register(request, options), {
+  const call = { timeoutMs: TIMEOUT_MS, signal };
+  const body = await encodeRegistration(options);
+  const request = await prove(client, "Register", body, { ...call, signer: identity.signer });
+  const membership = toMembership(await client.register(request, call), {
     clusterId,
     hubAddress,
     receivedAtMs: nowMs(),
   });
-  if (!equalBytes(sha256(membership.credentials.authorityKey), token.authoritySha256)) {
-    const message = `hub at ${hubAddress}: its authority key is not the one that the token names: ask whoever made the token`;
+  if (!equalBytes(sha256(membership.credentials.authorityKey), authoritySha256)) {
+    const message = `hub at ${hubAddress}: its authority key is not the one that the token or invite names: ask whoever made it`;
     throw new SpanwireError("denied", message, { reason: "AUTHORITY_MISMATCH" });
   }
   return membership;
 }
 
-/** The same bytes for the same wish, so that a retry is the same request. */
-async function encodeRegistration(
-  token: JoinToken,
-  { nkey, signer }: GatewayIdentity,
-  wish: Wish,
-): Promise<Uint8Array> {
+/** The same bytes for the same wish and token, so that a retry is the same request. */
+async function encodeRegistration({ way, identity, wish }: RegisterOptions): Promise<Uint8Array> {
+  const { nkey, signer } = identity;
   const { kind, ordinal } = wish;
   const labels = Object.fromEntries(Object.entries(wish.labels).sort(([a], [b]) => (a < b ? -1 : 1)));
   return toBinary(
     RegistrationSchema,
     create(RegistrationSchema, {
-      token: { id: token.id, secret: token.secret.reveal() },
-      clusterId: token.clusterId,
+      ...(await way.show()),
+      clusterId: way.hub.clusterId,
       kind,
       prefixes: [...wish.prefixes].sort(),
       labels,

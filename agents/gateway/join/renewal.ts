@@ -1,4 +1,4 @@
-/** @module Keeps the credentials fresh: renews well before they expire, and for as long as it takes. */
+/** @module Keeps the credentials fresh: renews well before they expire, and for as long as it takes; joins again if need be. */
 import { SpanwireError } from "@spanwire/core/errors";
 import type { Signer } from "@spanwire/core/records/crypto";
 import type { Clock, Random } from "@spanwire/core/time";
@@ -13,6 +13,10 @@ export interface RenewalOptions {
   readonly signer: Signer;
   /** Called with each fresh membership, after it was stored. Connections are left alone: they read it when they reconnect. */
   readonly onRenewed: (membership: Membership) => void;
+  /** Joins once more with the same identity; undefined where only an operator can help. */
+  readonly rejoin: (() => Promise<Membership>) | undefined;
+  /** Called after the hub had forgotten us and a new membership was stored: everything is to begin with that one. */
+  readonly onRejoined: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -39,7 +43,7 @@ const AFTER_REFUSAL_MS = 300_000;
 
 /** Starts to renew at about 60 % of each lifetime; the first try is at once if that time has passed. */
 export function startRenewal(options: RenewalOptions): Renewal {
-  const { stateDirectory, signer, onRenewed, clock, random, log, signal } = options;
+  const { stateDirectory, signer, onRenewed, rejoin, onRejoined, clock, random, log, signal } = options;
   let { membership } = options;
   let dueMs = renewAtMs(membership, random);
   let problem: string | undefined;
@@ -56,6 +60,7 @@ export function startRenewal(options: RenewalOptions): Renewal {
         membership = await renew({ membership, signer, nowMs: () => clock.now(), signal });
       } catch (error) {
         if (!(error instanceof SpanwireError) || error.retryable) throw error;
+        if (error.reason === "UNKNOWN_GATEWAY" && rejoin !== undefined) return joinAgain(rejoin);
         problem = error.message;
         log.error({ err: error }, "the hub refuses to renew the credentials");
         return AFTER_REFUSAL_MS;
@@ -73,6 +78,20 @@ export function startRenewal(options: RenewalOptions): Renewal {
       log.warn({ err: error, retryInMs }, "renewing the credentials failed");
     },
   });
+
+  async function joinAgain(rejoinNow: () => Promise<Membership>): Promise<number> {
+    try {
+      await storeMembership(stateDirectory, await rejoinNow());
+    } catch (error) {
+      if (!(error instanceof SpanwireError) || error.retryable) throw error;
+      problem = error.message;
+      log.error({ err: error }, "the hub has forgotten this gateway, and refuses to let it join again");
+      return AFTER_REFUSAL_MS;
+    }
+    log.warn({}, "the hub had forgotten this gateway: joined again");
+    onRejoined();
+    return LOOK_AGAIN_MS;
+  }
 
   return {
     get membership() {

@@ -12,6 +12,8 @@ interface AgentFlags {
   readonly config?: string;
   readonly stateDir?: string;
   readonly tokenFile?: string;
+  readonly invite?: string;
+  readonly workloadTokenFile?: string;
   readonly hub?: string;
   readonly kind?: string;
   readonly prefix?: readonly string[];
@@ -51,6 +53,7 @@ It needs CAP_NET_ADMIN and nothing more. When it ends, the kernel keeps what it 
 ${examples(
   "agent run --token-file eu.token --prefix 10.1.0.0/16 --endpoint 192.0.2.10",
   "agent run --token-file plant.token --prefix 10.3.0.0/24    # behind a NAT: it dials the others",
+  "agent run --invite swi1.… --workload-token-file /run/token --kind kubernetes    # a pod, by its own identity",
   "agent run                                                  # has joined before",
 )}`;
 
@@ -89,7 +92,9 @@ function withAgentFlags(command: Command): Command {
   return command
     .option("--config <file>", "YAML file with any of the settings")
     .option("--state-dir <folder>", "keys, membership and map (default /var/lib/spanwire-agent)")
-    .option("--token-file <file>", "the join token; for the first start only")
+    .option("--token-file <file>", "the join token; for the first start, and where the hub has forgotten this gateway")
+    .option("--invite <text>", "instead of a join token: what `spanwire cluster invite` printed")
+    .option("--workload-token-file <file>", "where the platform keeps this workload's token")
     .option("--hub <host:port>", "where the hub is now, if not where the token says")
     .addOption(new Option("--kind <kind>", "what the cluster is").choices(["kubernetes", "vm", "on-premises"]))
     .option("--prefix <cidr...>", "what the cluster announces; of its first gateway")

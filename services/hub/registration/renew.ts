@@ -55,6 +55,7 @@ export async function readGateway(
   const gateways = map.records.admissions.get(clusterId)?.gateways ?? [];
   const gateway = gateways.find((each) => each.ordinal === ordinal && equalBytes(each.identityKey, identityKey));
   if (gateway !== undefined) return { gateway, revision };
-  const message = `gateway ${clusterId}.${ordinal} is not admitted with this identity: join again with a new token`;
+  const how = `spanwire token create ${clusterId} --ordinal ${ordinal} > FILE, and start its agent with --token-file FILE`;
+  const message = `gateway ${clusterId}.${ordinal} is not admitted with this identity; to join again: ${how}`;
   throw refusal("UNKNOWN_GATEWAY", message);
 }
