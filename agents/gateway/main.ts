@@ -33,6 +33,7 @@ import { checkSysctls, hasKernelWireGuard, missingNetAdmin, readOwnStatus } from
 import { openKernel } from "./kernel/open-kernel.ts";
 import { DEFAULT_OWNERSHIP } from "./kernel/ownership.ts";
 import type { Kernel } from "./kernel/port.ts";
+import { returnFreedMemory } from "./kernel/return-freed-memory.ts";
 import { openUdpProbeSocket } from "./liveness/udp-probe-socket.ts";
 import { Planner } from "./planner.ts";
 import { loadStoredMap } from "./subscription/load-stored-map.ts";
@@ -55,7 +56,14 @@ const KINDS = {
 /** Runs the agent until the signal aborts. Rejects when it cannot start, saying what to do, and with a bug's error. */
 export async function run(config: AgentConfig, options: RunOptions): Promise<void> {
   keepMemorySmall();
-  while ((await runMembership(config, options)) === "rejoined" && !options.signal.aborted);
+  const ended = new AbortController();
+  const returning = returnFreedMemory(systemClock, AbortSignal.any([options.signal, ended.signal]));
+  try {
+    while ((await runMembership(config, options)) === "rejoined" && !options.signal.aborted);
+  } finally {
+    ended.abort();
+    await returning;
+  }
 }
 
 /** Runs one agent: until the signal aborts, or until the hub had forgotten it and let it join again. */

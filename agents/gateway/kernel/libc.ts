@@ -8,12 +8,14 @@ export interface Libc {
   recv(fd: number, buffer: Buffer, length: number, flags: number): number;
   setns(fd: number, type: number): number;
   memfd_create(name: string, flags: number): number;
+  /** Returns 1 when something was given back, else 0. */
+  malloc_trim(pad: number): number;
 }
 
 /** Kept, because a foreign function that is defined anew costs memory each time, and only Linux has this library. */
 let loaded: Libc | undefined;
 
-/** Each returns -1 when it fails; `lastErrno` then says why, until the next call. */
+/** Each but the last returns -1 when it fails; `lastErrno` then says why, until the next call. */
 export function libc(): Libc {
   loaded ??= load();
   return loaded;
@@ -32,5 +34,6 @@ function load(): Libc {
     recv: library.func("intptr_t recv(int, _Out_ uint8_t*, size_t, int)"),
     setns: library.func("int setns(int, int)"),
     memfd_create: library.func("int memfd_create(str, uint)"),
+    malloc_trim: library.func("int malloc_trim(size_t)"),
   };
 }
