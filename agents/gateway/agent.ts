@@ -8,17 +8,19 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Changed } from "@spanwire/core/desired/compile";
 import type { Verdict } from "@spanwire/core/liveness/verdict";
 import type { Verify } from "@spanwire/core/records/crypto";
-import { gatewayKey } from "@spanwire/core/records/key";
+import { clusterKey, gatewayKey } from "@spanwire/core/records/key";
 import type { OpenedRecord } from "@spanwire/core/records/open";
 import { RecordMap } from "@spanwire/core/records/record-map";
 import type { GatewayRef } from "@spanwire/core/subjects";
 import type { Clock, Random } from "@spanwire/core/time";
+import type { AdmittedGateway } from "@spanwire/proto/record";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import type { Logger } from "@spanwire/runtime/log/logger";
 import { connectAgent } from "./connection.ts";
 import { Dataplane, type Reported } from "./dataplane/dataplane.ts";
 import { networkFacts } from "./dataplane/local-networks.ts";
 import { type Observed, observe } from "./dataplane/observe.ts";
+import { untilDrained } from "./drain.ts";
 import type { GatewayIdentity } from "./identity/gateway-identity.ts";
 import type { EpochKey } from "./identity/wireguard-keys.ts";
 import type { Membership } from "./join/membership.ts";
@@ -114,6 +116,7 @@ export class Agent {
   /** Of the newest wish. */
   #version = 0;
   #isResolving = false;
+  #isLeaving = false;
   #hasRejoined = false;
   /** Where the credentials say that NATS is. */
   #natsPlace: string;
@@ -211,6 +214,7 @@ export class Agent {
       kernel,
       settings,
       wish: () => this.#planner,
+      paths: () => this.#paths,
       hub: () => ({
         health: this.#subscription.health,
         statementProblem: this.#uplink.problem,
@@ -247,6 +251,22 @@ export class Agent {
       await Promise.allSettled(parts);
       await this.#subscription.close();
     }
+  }
+
+  /**
+   * Says that this gateway is about to go, and resolves when the others have moved what they send to another gateway of
+   * this cluster: at once where there is none, after 10 s whatever still comes. It drains until it is started again.
+   */
+  async drain(): Promise<void> {
+    const { kernel, clock, log, signal } = this.#options;
+    if (!this.#hasSibling()) return;
+    this.#isLeaving = true;
+    this.#sayState();
+    const links = this.#planner.desired?.base.links ?? [];
+    const lanes = links.filter(({ kind }) => kind === "wireguard").map(({ name }) => name);
+    const probesReceived = () => this.#prober.counters.received;
+    const isDrained = await untilDrained({ wireguard: kernel.wireguard, lanes, probesReceived, clock, signal });
+    log.info({ isDrained }, isDrained ? "the others send by other gateways" : "others still send to this gateway");
   }
 
   get hasRejoined(): boolean {
@@ -325,7 +345,9 @@ export class Agent {
     const endings = findEndings(records, this.#planner.desired);
     this.#plan(changedClusters(records));
     this.#reporter.end(endings.map((ending) => withoutWanted(ending, this.#planner.desired)));
-    if (records.some(({ key }) => key === gatewayKey(this.#self.clusterId, this.#self.ordinal))) this.#uplink.wake();
+    const { clusterId, ordinal } = this.#self;
+    if (records.some(({ key }) => key === gatewayKey(clusterId, ordinal))) this.#uplink.wake();
+    if (records.some(({ key }) => key === clusterKey(clusterId))) this.#sayState();
   }
 
   #onConfirmed(): void {
@@ -376,10 +398,34 @@ export class Agent {
     return this.#version;
   }
 
+  /** Statement and probes say whether we drain. */
+  #sayState(): void {
+    this.#uplink.wake();
+    this.#prober.look();
+  }
+
+  get #isDraining(): boolean {
+    return this.#isLeaving || this.#options.settings.draining || this.#admitted?.draining === true;
+  }
+
+  get #admitted(): AdmittedGateway | undefined {
+    const { clusterId, ordinal } = this.#self;
+    return this.#map.admissions.get(clusterId)?.gateways.find((each) => each.ordinal === ordinal);
+  }
+
+  /** Whether our cluster has another gateway that has said something. */
+  #hasSibling(): boolean {
+    const { clusterId, ordinal } = this.#self;
+    const gateways = this.#map.admissions.get(clusterId)?.gateways ?? [];
+    return gateways.some(
+      (each) => each.ordinal !== ordinal && this.#map.statements.has(gatewayKey(clusterId, each.ordinal)),
+    );
+  }
+
   #outlook(gateway: string): Outlook {
     const { isRotating, sendsOn, generation } = this.#rotation.saying(gateway);
     const use = { ...this.#usage.of(gateway), isRotating };
-    return { use, isDraining: this.#options.settings.draining, sendsOn, generation };
+    return { use, isDraining: this.#isDraining, sendsOn, generation };
   }
 
   #onOutcome(outcome: Reported): void {
@@ -413,7 +459,8 @@ export class Agent {
   }
 
   async #statement(): Promise<StatementContent | undefined> {
-    return this.#subscription.confirmed ? statementContent(this.#options.settings, this.#keys) : undefined;
+    if (!this.#subscription.confirmed) return undefined;
+    return statementContent({ ...this.#options.settings, draining: this.#isDraining }, this.#keys);
   }
 
   #onInterval(): void {

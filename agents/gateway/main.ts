@@ -43,7 +43,7 @@ export interface RunOptions {
   readonly log: Logger;
   /** Of the program, as the status shows it. */
   readonly version: string;
-  /** Ends the agent; the kernel keeps what it has, and traffic goes on. */
+  /** Ends the agent, when others have taken its traffic over; the kernel keeps what it has, and traffic goes on. */
   readonly signal: AbortSignal;
 }
 
@@ -84,14 +84,22 @@ async function runMembership(
     ...{ clock, random, log, signal },
   };
   const membership = await ensureMembership(join);
+  const ended = new AbortController();
   const agent = await Agent.open({
     ...{ stateDirectory, identity, membership, kernel },
-    ...{ clock, random, log, signal, rejoin: rejoinWith(join) },
+    ...{ clock, random, log, signal: ended.signal, rejoin: rejoinWith(join) },
     openProbeSocket: (socket) => openUdpProbeSocket(socket),
     settings: toSettings(config, kernel, version),
     verify: createAgentVerify(),
     resolve: async (host) => (await lookup(host, { all: true })).map(({ address }) => address),
   });
+  const drainAndEnd = async () => {
+    await agent.drain().catch((err: unknown) => log.warn({ err }, "others may still send to this gateway"));
+    ended.abort(signal.reason);
+  };
+  signal.addEventListener("abort", drainAndEnd, { once: true });
+  cleanup.defer(() => signal.removeEventListener("abort", drainAndEnd));
+  if (signal.aborted) ended.abort(signal.reason);
   await servePort(config, agent, cleanup);
   await agent.run();
   return agent.hasRejoined ? "rejoined" : "stopped";

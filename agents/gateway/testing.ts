@@ -29,8 +29,14 @@ export interface TestMesh {
   readonly hub: ModelHub;
   readonly by: ReturnType<typeof recordsBy>;
   readonly online: Signer;
-  /** Admits a gateway's identity, as Register does; `write` stores and publishes. */
-  admit(clusterId: string, gateways: readonly Signer[], write: Write, prefixes?: readonly string[]): Promise<void>;
+  /** Admits gateways' identities, as Register does, some of them to drain; `write` stores and publishes. */
+  admit(
+    clusterId: string,
+    gateways: readonly Signer[],
+    write: Write,
+    prefixes?: readonly string[],
+    draining?: readonly number[],
+  ): Promise<void>;
   /** Writes the link policy anew. */
   link(policy: MessageInitShape<typeof LinkPolicySchema>, write: Write): Promise<void>;
   membership(clusterId: string, ordinal: number, natsUrl: string): Membership;
@@ -63,7 +69,7 @@ export async function createTestMesh(): Promise<TestMesh> {
     by,
     online,
     link,
-    async admit(clusterId, gateways, write, prefixes) {
+    async admit(clusterId, gateways, write, prefixes, draining = []) {
       const index = blocks.get(clusterId) ?? blocks.size;
       blocks.set(clusterId, index);
       const key = `cluster.${clusterId}`;
@@ -72,7 +78,10 @@ export async function createTestMesh(): Promise<TestMesh> {
         clusterId,
         overlayIndex: index,
         prefixes: [...(prefixes ?? [`10.${Math.floor(index / 256)}.${index % 256}.0/24`])],
-        gateways: gateways.map(({ publicKey }, ordinal) => ({ ordinal, identityKey: publicKey, incarnation: 1n })),
+        gateways: gateways.map(({ publicKey }, ordinal) => ({
+          ...{ ordinal, identityKey: publicKey, incarnation: 1n },
+          draining: draining.includes(ordinal),
+        })),
       };
       const body = { case: "admission", value: admission } as const;
       write(key, await by.sign(root, { key, incarnation: 1n, generation, body }));

@@ -21,6 +21,8 @@ test("the commands are these", () => {
     cluster show
     cluster revoke
     cluster delete
+    gateway drain
+    gateway resume
     link list
     link set
     link remove

@@ -4,6 +4,7 @@ import { agentCommand } from "./commands/agent.ts";
 import { auditCommand } from "./commands/audit.ts";
 import { clusterCommand } from "./commands/cluster.ts";
 import { completeCommand, completionCommand } from "./commands/completion.ts";
+import { gatewayCommand } from "./commands/gateway.ts";
 import { backupCommand, hubCommand, restoreCommand, upCommand } from "./commands/hub.ts";
 import { linkCommand } from "./commands/link.ts";
 import { applyCommand, diffCommand, getCommand } from "./commands/mesh-file.ts";
@@ -30,6 +31,7 @@ export function createProgram(session: Session): Command {
     agentCommand(session),
     tokenCommand(session),
     clusterCommand(session),
+    gatewayCommand(session),
     linkCommand(session),
     statusCommand(session),
     rotateCommand(session),

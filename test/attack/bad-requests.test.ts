@@ -44,6 +44,7 @@ const FLEET: Bases<typeof FleetService> = {
   updateCluster: { id: "none", prefixes: ["10.77.0.0/16"], labels: label, expectedGeneration: 9n, dryRun: false },
   revokeCluster: { id: "none", reason: "test" },
   revokeGateway: { clusterId: "none", ordinal: 0, reason: "test" },
+  setDraining: { clusterId: "none", ordinal: 0, draining: true },
   deleteCluster: { id: "none" },
   inviteCluster: [
     { clusterId: "none", issuer: { ...workloads, jwks: "{}", ordinalClaim: "/name" } },

@@ -21,6 +21,8 @@ import { type Acknowledger, startAcknowledger } from "./acknowledger.ts";
 import { type Absence, type Ending, observeAbsence } from "./endings.ts";
 import { countEstablished, healthOf, type LaneHealth, linkReport } from "./link-health.ts";
 import { type HubFacts, mapConditions, type ReportedCondition } from "./map-conditions.ts";
+import { pathReport } from "./path-health.ts";
+import type { Paths } from "./paths.ts";
 import { type StatusReports, startStatusReports } from "./status-reports.ts";
 
 export interface ReporterSettings extends Pick<StatementSettings, "dataplane" | "version"> {
@@ -43,6 +45,8 @@ export interface ReporterOptions {
   readonly nats: () => Pick<NatsConnection, "publish"> | undefined;
   /** What was wanted last, and what its makers want known. */
   readonly wish: () => { readonly desired: Desired | undefined; readonly conditions: readonly Condition[] };
+  /** Which gateways carry what we send. */
+  readonly paths: () => Pick<Paths, "all" | "failovers">;
   /** How the map and the way to the hub are. */
   readonly hub: () => Omit<HubFacts, "sinceMs" | "nowMs">;
   /** How far the rotation is. */
@@ -195,8 +199,9 @@ export class Reporter {
   }
 
   #buildStatus(): GatewayStatus {
-    const { settings, clock, hub, wish } = this.#options;
+    const { settings, clock, hub, wish, paths } = this.#options;
     const { lineage, sequence } = hub().health.position;
+    const { failovers } = paths();
     const clusters = wish().desired?.clusters ?? new Map();
     return create(GatewayStatusSchema, {
       agentVersion: settings.version,
@@ -210,6 +215,8 @@ export class Reporter {
       rotation: this.#options.rotation(),
       kernelWrites: BigInt(this.#kernelWrites),
       reconciles: BigInt(this.#reconciles),
+      paths: pathReport(paths().all()),
+      failovers: BigInt(failovers),
     });
   }
 }

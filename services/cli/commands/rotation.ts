@@ -12,12 +12,12 @@ import {
   RotateResponseSchema,
 } from "@spanwire/proto/fleet";
 import { EpochState, EpochStateSchema } from "@spanwire/proto/record";
-import { Command, InvalidArgumentError } from "commander";
+import { Command } from "commander";
 import { examples } from "../examples.ts";
 import { EXIT } from "../exit-code.ts";
 import type { FleetClient } from "../fleet.ts";
+import { type GatewayName, parseGateway } from "../gateway-name.ts";
 import { globalOptions } from "../global-options.ts";
-import { parseOrdinal } from "../ordinal.ts";
 import { formatAgo } from "../output/ago.ts";
 import { enumName } from "../output/enum-name.ts";
 import { render } from "../output/render.ts";
@@ -28,7 +28,7 @@ const LOOK_MS = 500;
 
 interface RotateOptions {
   readonly wait?: boolean;
-  readonly emergency?: { readonly clusterId: string; readonly ordinal: number };
+  readonly emergency?: GatewayName;
 }
 
 export function rotateCommand(session: Session): Command {
@@ -178,11 +178,4 @@ function outcomeText({ openedAt, closingAt, endedAt, aborted }: PastRotation): s
   if (endedAt === undefined || openedAt === undefined) return closingAt === undefined ? "open" : "closing";
   const seconds = ((timestampMs(endedAt) - timestampMs(openedAt)) / 1_000).toFixed(1);
   return aborted ? `turned back after ${seconds} s` : `rotated in ${seconds} s`;
-}
-
-function parseGateway(text: string): NonNullable<RotateOptions["emergency"]> {
-  const [, clusterId, ordinal] = /^([a-z0-9-]+)\/(\d+)$/.exec(text) ?? [];
-  if (clusterId === undefined || ordinal === undefined)
-    throw new InvalidArgumentError('a gateway reads as in "eu/0": cluster and ordinal');
-  return { clusterId, ordinal: parseOrdinal(ordinal) };
 }

@@ -1,5 +1,6 @@
 /** @module `spanwire status`: the mesh at a glance, once or for as long as one watches. */
-import type { LinkTotals } from "@spanwire/proto/agent";
+import { timestampMs } from "@bufbuild/protobuf/wkt";
+import type { GatewayStatus, LinkTotals } from "@spanwire/proto/agent";
 import {
   type Gateway,
   GetStatusResponseSchema,
@@ -55,6 +56,8 @@ function statusText(status: MeshStatus | undefined, nowMs: number): string {
       { title: "gateway", value: ({ cluster, gateway }) => `${cluster.id}/${gateway.ordinal}` },
       { title: "state", value: ({ gateway }) => gatewayState(gateway) },
       { title: "links", value: ({ gateway }) => linksUp(gateway.status?.totals) },
+      { title: "by", value: ({ gateway }) => paths(gateway.status) },
+      { title: "failover", value: ({ gateway }) => lastFailover(gateway.status, nowMs) },
       { title: "behind", value: ({ gateway }) => behind(status.sequence, gateway) },
       { title: "seen", value: ({ gateway }) => formatAgo(gateway.lastSeen, nowMs) },
     ],
@@ -72,6 +75,18 @@ function gatewayState({ statement, status }: Gateway): string {
 /** "2/3": links with a recent handshake, of all. */
 function linksUp(totals: LinkTotals | undefined): string {
   return totals === undefined ? "-" : `${totals.established}/${totals.links}`;
+}
+
+/** "us/1": what is sent to us goes by that gateway alone; "-" where all gateways carry. */
+function paths(status: GatewayStatus | undefined): string {
+  const partial = status?.paths.filter(({ active, present }) => active.length < present.length) ?? [];
+  return partial.map(({ clusterId, active }) => `${clusterId}/${active.join("+")}`).join(" ") || "-";
+}
+
+function lastFailover(status: GatewayStatus | undefined, nowMs: number): string {
+  const times = status?.paths.flatMap(({ lastFailover: at }) => (at === undefined ? [] : [at])) ?? [];
+  const last = times.toSorted((a, b) => timestampMs(b) - timestampMs(a))[0];
+  return last === undefined ? "-" : formatAgo(last, nowMs);
 }
 
 function behind(sequence: bigint, { appliedSequence }: Gateway): string {

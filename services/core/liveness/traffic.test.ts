@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { countTraffic, hasTraffic, type Traffic } from "./traffic.ts";
+import { countTraffic, hasTraffic, isQuiet, type Traffic } from "./traffic.ts";
 
 /** Reads the counters again and again: [ms, bytes, probes]. */
 function read(...readings: readonly (readonly [number, number, number])[]): Traffic | undefined {
@@ -79,4 +79,15 @@ describe("traffic", () => {
     const traffic = read([0, 0, 0], [5_000, 10_000, 0], [10_000, 10_000, 0]);
     expect([hasTraffic(traffic, 34_999), hasTraffic(traffic, 35_000)]).toEqual([true, false]);
   });
+});
+
+test.each([
+  { name: "nothing", bytes: 0, probes: 0, want: true },
+  { name: "probes and a handshake", bytes: 20 * 112 + 240, probes: 20, want: true },
+  { name: "a probe of each gateway that is not counted yet", bytes: 10 * 112, probes: 0, want: true },
+  { name: "packets of others", bytes: 20 * 112 + 2_000, probes: 20, want: false },
+  { name: "what nobody can tell", bytes: -1, probes: 0, want: false },
+])("$name is quiet: $want", ({ bytes, probes, want }) => {
+  const from = { bytes: 1_000, probes: 10 };
+  expect(isQuiet(from, { bytes: from.bytes + bytes, probes: from.probes + probes }, 10)).toBe(want);
 });

@@ -30,11 +30,22 @@ const NEVER = Number.NEGATIVE_INFINITY;
 export function countTraffic(former: Traffic | undefined, counted: Counted, nowMs: number): Traffic {
   const next = { counted, countedAtMs: nowMs };
   if (former === undefined) return { ...next, seenAtMs: NEVER };
-  const bytes = counted.bytes - former.counted.bytes;
-  const probes = counted.probes - former.counted.probes;
-  if (bytes < 0 || probes < 0) return { ...next, seenAtMs: former.seenAtMs };
-  if (bytes - probes * PROBE_BYTES > SLACK_BYTES) return { ...next, seenAtMs: nowMs };
+  const bytes = bytesOfOthers(former.counted, counted);
+  if (bytes === undefined) return { ...next, seenAtMs: former.seenAtMs };
+  if (bytes > SLACK_BYTES) return { ...next, seenAtMs: nowMs };
   return nowMs - former.countedAtMs < SHORTEST_MS ? former : { ...next, seenAtMs: former.seenAtMs };
+}
+
+/** Bytes between two readings that probes do not explain; undefined where the counters began anew. */
+function bytesOfOthers(from: Counted, to: Counted): number | undefined {
+  if (to.bytes < from.bytes || to.probes < from.probes) return undefined;
+  return to.bytes - from.bytes - (to.probes - from.probes) * PROBE_BYTES;
+}
+
+/** Whether nothing but the probes of `gateways` gateways passed: each may have one on its way between the readings. */
+export function isQuiet(from: Counted, to: Counted, gateways: number): boolean {
+  const bytes = bytesOfOthers(from, to);
+  return bytes !== undefined && bytes <= SLACK_BYTES + gateways * PROBE_BYTES;
 }
 
 export function hasTraffic(traffic: Traffic | undefined, nowMs: number): boolean {

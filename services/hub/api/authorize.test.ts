@@ -132,6 +132,7 @@ test("who may call what, by certificate and by token", async () => {
     UpdateCluster: operator, admin
     RevokeCluster: operator, admin
     RevokeGateway: operator, admin
+    SetDraining: operator, admin
     DeleteCluster: operator, admin
     InviteCluster: operator, admin
     WithdrawInvite: operator, admin
