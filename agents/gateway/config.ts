@@ -90,6 +90,8 @@ export const agentConfigSchema = z.strictObject({
   /** Anybody who reaches it may read them. */
   metricsListen: z.string().default("127.0.0.1"),
   logLevel: z.enum(LOG_LEVELS).default("info"),
+  /** OTLP collector that traces are sent to, "http://collector:4318"; off if absent. */
+  tracesEndpoint: z.url().optional(),
 });
 
 export type AgentConfig = z.output<typeof agentConfigSchema>;

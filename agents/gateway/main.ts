@@ -16,6 +16,7 @@ import type { Logger } from "@spanwire/runtime/log/logger";
 import { keepMemorySmall } from "@spanwire/runtime/memory/keep-memory-small";
 import { createMetrics } from "@spanwire/runtime/metrics/create-metrics";
 import { declareProcessMetrics } from "@spanwire/runtime/metrics/process-metrics";
+import { startTracing } from "@spanwire/runtime/tracing/start-tracing";
 import { Agent, type AgentSettings } from "./agent.ts";
 import { declareAgentMetrics } from "./agent-metrics.ts";
 import { createAgentVerify } from "./agent-verify.ts";
@@ -56,6 +57,7 @@ const KINDS = {
 /** Runs the agent until the signal aborts. Rejects when it cannot start, saying what to do, and with a bug's error. */
 export async function run(config: AgentConfig, options: RunOptions): Promise<void> {
   keepMemorySmall();
+  await using _ = await startTracing({ endpoint: config.tracesEndpoint, serviceName: "spanwire-agent" });
   const ended = new AbortController();
   const returning = returnFreedMemory(systemClock, AbortSignal.any([options.signal, ended.signal]));
   try {

@@ -1,6 +1,8 @@
 /** @module Runs one command line: whatever happens becomes text for a person and an exit code for a program. */
+import { startTracing } from "@spanwire/runtime/tracing/start-tracing";
 import { CommanderError } from "commander";
 import { EXIT, exitCodeFor } from "./exit-code.ts";
+import { globalOptions } from "./global-options.ts";
 import { createProgram } from "./program.ts";
 import type { Session } from "./session.ts";
 
@@ -10,9 +12,12 @@ const HUB_AWAY = `is the hub running, and is this its context? Start one with "s
 export async function runProgram(args: readonly string[], session: Omit<Session, "exitWith">): Promise<number> {
   let exitCode: number = EXIT.ok;
   let askedHub = false;
+  await using tracing = new AsyncDisposableStack();
   const program = createProgram({
     ...session,
     async fleet(context) {
+      const { tracesEndpoint: endpoint } = globalOptions(program);
+      if (!askedHub) tracing.use(await startTracing({ endpoint, serviceName: "spanwire-cli" }));
       const fleet = await session.fleet(context);
       askedHub = true;
       return fleet;

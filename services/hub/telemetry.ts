@@ -9,10 +9,7 @@ import type { HubConfig } from "./config.ts";
 /** Starts metrics and traces, as far as they are configured; they end with `open`. */
 export async function openTelemetry(config: HubConfig, open: AsyncDisposableStack): Promise<Metrics> {
   const { metricsPort, tracesEndpoint: endpoint } = config;
-  if (endpoint !== undefined) {
-    const tracing = await startTracing({ endpoint, serviceName: "spanwire-hub" });
-    open.defer(() => tracing.close());
-  }
+  open.use(await startTracing({ endpoint, serviceName: "spanwire-hub" }));
   const metrics = await createMetrics({ enabled: metricsPort !== undefined });
   open.defer(() => metrics.close());
   declareProcessMetrics(metrics.meter);

@@ -8,10 +8,10 @@ const CALL = { timeoutMs: 60_000 };
 
 test("a call is one trace: the client's span, the server's in it, and the log lines in between", async () => {
   await using collector = await startTestCollector();
-  const tracing = await startTracing({ endpoint: collector.url, serviceName: "spanwire-test" });
   const lines: string[] = [];
   const log = createLog({ name: "test", format: "json", stream: { write: (line) => void lines.push(line) } });
   {
+    await using _ = await startTracing({ endpoint: collector.url, serviceName: "spanwire-test" });
     await using server = await startTestServer({
       async getVersion() {
         log.info({}, "asked");
@@ -22,7 +22,6 @@ test("a call is one trace: the client's span, the server's in it, and the log li
     await server.client.getVersion({}, CALL);
     await server.client.getStatus({}, CALL).catch(() => {});
   }
-  await tracing.close();
 
   const spansOf = (method: string) =>
     collector.spans().filter(({ name }) => name === `/spanwire.v1.FleetService/${method}`);
