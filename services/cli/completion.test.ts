@@ -16,7 +16,7 @@ test.each([
   { words: ["cl"], want: ["cluster"] },
   { words: ["cluster", ""], want: ["list", "show"] },
   { words: ["-o", "json", "cluster", "s"], want: ["show"] },
-  { words: ["cluster", "show", "-"], want: ["--context", "--help", "--output", "--since"] },
+  { words: ["cluster", "show", "-"], want: ["--context", "--help", "--output", "--since", "--traces-endpoint"] },
   { words: ["cluster", "show", "--since", ""], want: [] },
   { words: ["cluster", "list", "-o", ""], want: ["json", "table", "yaml"] },
   { words: ["cluster", "list", "--output", "y"], want: ["yaml"] },
