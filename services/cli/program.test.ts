@@ -21,6 +21,8 @@ test("the commands are these", () => {
     cluster show
     cluster revoke
     cluster delete
+    cluster invite
+    cluster invites
     gateway drain
     gateway resume
     link list
@@ -36,6 +38,9 @@ test("the commands are these", () => {
     diff
     apply
     operator create
+    operator bearer
+    operator list
+    operator revoke
     audit tail
     audit export
     audit verify
