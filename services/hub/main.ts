@@ -8,7 +8,7 @@ import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import { createVerify } from "@spanwire/runtime/crypto/verify";
 import { createRequestValidator } from "@spanwire/runtime/grpc/request-validator";
 import type { Logger } from "@spanwire/runtime/log/logger";
-import { keepMemorySmall } from "@spanwire/runtime/memory/keep-memory-small";
+import { limitYoungGeneration } from "@spanwire/runtime/memory/keep-memory-small";
 import type { Metrics } from "@spanwire/runtime/metrics/create-metrics";
 import { createCounter } from "@spanwire/runtime/metrics/instruments";
 import { createFleetService } from "./api/fleet-service.ts";
@@ -65,7 +65,7 @@ const DAY_MS = 86_400_000;
 
 /** Runs the hub until the signal aborts. Rejects when it cannot start, or when the program is wrong. */
 export async function run(config: HubConfig, { log, searchPath, signal, onReady }: HubOptions): Promise<void> {
-  keepMemorySmall();
+  limitYoungGeneration();
   const [clock, random] = [systemClock, systemRandom];
   await using open = new AsyncDisposableStack();
   const metrics = await openTelemetry(config, open);

@@ -16,9 +16,12 @@ function youngBytesAfterBurst(prologue: string): number {
   return Number(execFileSync(process.execPath, ["--input-type=module", "--eval", script], { encoding: "utf8" }));
 }
 
-test("after a burst the young generation is a small part of what it is by default", () => {
+test.each([
+  "limitYoungGeneration",
+  "keepMemorySmall",
+])("after a burst the young generation is a small part of what it is by default: %s", (name) => {
   const file = join(import.meta.dirname, "keep-memory-small.ts");
-  const small = youngBytesAfterBurst(`(await import(${JSON.stringify(file)})).keepMemorySmall();`);
+  const small = youngBytesAfterBurst(`(await import(${JSON.stringify(file)})).${name}();`);
   expect(small).toBeGreaterThan(0);
   expect(small).toBeLessThan(youngBytesAfterBurst("") / 2);
 });
