@@ -31,12 +31,14 @@ export interface HubProcessOptions {
   readonly natsServer?: string;
   /** Another hub, whose keys it gets and whose NATS it uses by this URL. */
   readonly replicaOf?: { readonly directory: string; readonly natsUrl: string };
+  /** Settings that no flag has. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Starts a hub and returns when it takes calls. */
 export async function startHubProcess(
   args: readonly string[] = [],
-  { natsServer, replicaOf }: HubProcessOptions = {},
+  { natsServer, replicaOf, env: settings = {} }: HubProcessOptions = {},
 ): Promise<HubProcess> {
   const directory = await mkdtemp(join(tmpdir(), "spanwire-hub-"));
   if (replicaOf !== undefined) {
@@ -44,7 +46,7 @@ export async function startHubProcess(
   }
   const [registration, fleet, nats] = await findPorts(3);
   const ports = ["--registration-port", `${registration}`, "--fleet-port", `${fleet}`, "--nats-port", `${nats}`];
-  const env = replicaOf === undefined ? {} : { SPANWIRE_HUB_NATS_SERVERS: replicaOf.natsUrl };
+  const env = { ...settings, ...(replicaOf && { SPANWIRE_HUB_NATS_SERVERS: replicaOf.natsUrl }) };
   const contextFile = join(directory, "context.json");
   const open = new DisposableStack();
   let output = "";
