@@ -136,7 +136,7 @@ test.each([
   expect(count).toBeGreaterThanOrEqual(falls.min);
   expect(count).toBeLessThanOrEqual(falls.max);
   // However often the lane comes back: one that falls and falls is not relied on.
-  if (lossPercent >= 50) expect([...verdicts]).toEqual(["down"]);
+  if (lossPercent >= 50) expect([...verdicts]).not.toContain("up");
   if (lossPercent <= 1) expect([...verdicts]).toEqual(["up"]);
 });
 

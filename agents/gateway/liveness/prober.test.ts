@@ -216,7 +216,7 @@ describe("what is dead", () => {
     expect(await until(lab, () => eu.prober.view("us.0")?.verdict === "down")).toBeLessThanOrEqual(300);
     const again = lab.start({ clusterId: "us" });
     expect(await until(lab, () => isUp(eu, "us.0") === true)).toBeLessThanOrEqual(5);
-    expect(eu.prober.view("us.0")?.verdict).toBe("down");
+    expect(eu.prober.view("us.0")?.verdict).toBe("held");
     expect(await until(lab, () => eu.prober.view("us.0")?.verdict === "up")).toBe(2_000);
     expect(again.prober.view("eu.0")?.verdict).toBe("up");
   });

@@ -115,10 +115,11 @@ export class Prober {
     return this.#watches.get(gateway)?.view;
   }
 
-  /** How many gateways are up, down and not known yet. */
+  /** How many gateways there are of each verdict. */
   get verdicts(): ReadonlyMap<Verdict, number> {
     const counts = new Map<Verdict, number>([
       ["up", 0],
+      ["held", 0],
       ["down", 0],
       ["unknown", 0],
     ]);
@@ -126,7 +127,7 @@ export class Prober {
     return counts;
   }
 
-  /** Those that are down or drain, as compiling takes it; one that is unknown yet is not down. Moves on by itself. */
+  /** Those to be avoided, as compiling takes it; one that is unknown yet is none of them. Moves on by itself. */
   get liveness(): Liveness {
     return this.#avoided;
   }
@@ -238,6 +239,7 @@ export class Prober {
     this.#changed.add(key);
     const { verdict, word } = watch.view;
     if (verdict === "down") this.#avoided.set(key, DOWN);
+    else if (verdict === "held") this.#avoided.set(key, HELD);
     else if (word?.isDraining === true) this.#avoided.set(key, DRAINING);
     else this.#avoided.delete(key);
   }
@@ -257,6 +259,7 @@ interface WatchedLane {
 
 /** One object each: compiling compares by reference. */
 const DOWN: GatewayLiveness = { down: true };
+const HELD: GatewayLiveness = { down: false, held: true };
 const DRAINING: GatewayLiveness = { down: false, draining: true };
 
 function isSameLane(a: ProbedLane, b: ProbedLane | undefined): boolean {

@@ -4,6 +4,8 @@ import type { Pairs } from "./local-facts.ts";
 import type { KernelState } from "./state.ts";
 import { compileOnce, EU, linesOf, planOf, testLocal, testMap, US } from "./testing.ts";
 
+const UP = { down: false };
+
 describe("a group of next hops", () => {
   test.each([
     { name: "all that serve", gateways: [{ ordinal: 0 }, { ordinal: 1 }], down: [], want: [100, 101] },
@@ -44,9 +46,20 @@ describe("a group of next hops", () => {
     expect(group?.kind === "group" && group.members.map(({ id }) => id - 518_000_000)).toEqual(want);
   });
 
-  test("does not hold one that says that it drains before its statement does", () => {
+  test.each([
+    {
+      name: "one that says that it drains before its statement does",
+      seen: { down: false, draining: true },
+      other: UP,
+    },
+    { name: "one that is up again but not for long", seen: { down: false, held: true }, other: UP },
+    { name: "one that is down, where the other is up again", seen: { down: true }, other: { down: false, held: true } },
+  ])("does not hold $name", ({ seen, other }) => {
     const map = testMap({ clusters: [EU, US] });
-    const liveness = new Map([["us.0", { down: false, draining: true }]]);
+    const liveness = new Map([
+      ["us.0", seen],
+      ["us.1", other],
+    ]);
     const { nexthops } = flatten(compileOnce(map, testLocal(map, "eu"), liveness).desired);
     const group = nexthops.find(({ kind }) => kind === "group");
     expect(group?.kind === "group" && group.members.map(({ id }) => id - 518_000_000)).toEqual([101]);

@@ -72,6 +72,8 @@ export interface GatewayLiveness {
   readonly down: boolean;
   /** As it says itself, in its probes: before its statement comes, and without the hub. */
   readonly draining?: boolean;
+  /** It fell and is up again, and has not been so for long: better than one that is down, and than no other. */
+  readonly held?: boolean;
 }
 
 /** What a rotation has come to with remote gateways, by "cluster.ordinal". With one that is missing the record is followed. */

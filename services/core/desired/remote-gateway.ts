@@ -23,15 +23,17 @@ export interface RemoteGateway {
   readonly rank: Rank;
 }
 
-export type Rank = typeof SERVING | typeof DRAINING | typeof DOWN | typeof NO_PATH;
+export type Rank = typeof SERVING | typeof DRAINING | typeof HELD | typeof DOWN | typeof NO_PATH;
 
 const SERVING = 0;
 /** Takes nothing while another serves. */
 const DRAINING = 1;
+/** It fell of late and may fall again. */
+const HELD = 2;
 /** As far as we see. */
-const DOWN = 2;
+const DOWN = 3;
 /** Neither side can dial the other. */
-export const NO_PATH = 3;
+export const NO_PATH = 4;
 
 export interface PlanePeer {
   readonly plane: PlanePlan;
@@ -86,5 +88,6 @@ export function findRemoteGateway(
 function rankOf(statement: Statement, liveness: GatewayLiveness | undefined, hasPath: boolean): Rank {
   if (!hasPath) return NO_PATH;
   if (liveness?.down === true) return DOWN;
+  if (liveness?.held === true) return HELD;
   return statement.state === GatewayState.DRAINING || liveness?.draining === true ? DRAINING : SERVING;
 }

@@ -260,7 +260,7 @@ describe("the verdict", () => {
     { name: "one that had, and did not", hold: FRESH, since: 7_000, want: "down", again: Infinity },
     { name: "one that is up", hold: { ...FRESH, isUp: true }, since: 0, want: "up", again: Infinity },
     { name: "one that fell", hold: fallen, since: 9_999, want: "down", again: Infinity },
-    { name: "one that is held", hold: { ...fallen, seenUpSinceMs: 9_000 }, since: 0, want: "down", again: 13_000 },
+    { name: "one that is held", hold: { ...fallen, seenUpSinceMs: 9_000 }, since: 0, want: "held", again: 13_000 },
   ])("on $name is $want", ({ hold, since, want, again }) => {
     expect([judge(hold, since, 10_000), judgeAgainAtMs(hold, since, 10_000)]).toEqual([want, again]);
   });

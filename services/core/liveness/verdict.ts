@@ -1,7 +1,8 @@
-/** @module What may be relied on of a gateway: up, down, or not known yet. Pure. */
+/** @module What may be relied on of a gateway. Pure. */
 import { type HoldDown, holdMs } from "./hold-down.ts";
 
-export type Verdict = "unknown" | "up" | "down";
+/** unknown: it had no time to answer yet. held: it fell, and is seen up again, not for long enough yet. */
+export type Verdict = "unknown" | "up" | "held" | "down";
 
 /** After a start nobody is given up before it could have answered: a restart of ours moves no traffic. */
 const UNKNOWN_MS = 3_000;
@@ -9,7 +10,7 @@ const UNKNOWN_MS = 3_000;
 /** `probedSinceMs`: when our first probe to it went. */
 export function judge(hold: HoldDown, probedSinceMs: number | undefined, nowMs: number): Verdict {
   if (hold.isUp) return "up";
-  if (hold.falls > 0) return "down";
+  if (hold.falls > 0) return hold.seenUpSinceMs === undefined ? "down" : "held";
   return probedSinceMs === undefined || nowMs < probedSinceMs + UNKNOWN_MS ? "unknown" : "down";
 }
 
