@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
 import { connect } from "@nats-io/transport-node";
+import type { Signer } from "@spanwire/core/records/crypto";
 import { parseUpSubject } from "@spanwire/core/subjects";
 import { startModelRelay } from "@spanwire/gateway/subscription/model-relay";
 import { createTestMesh, type TestMesh } from "@spanwire/gateway/testing";
@@ -16,8 +17,13 @@ export interface AgentMesh extends AsyncDisposable {
   /** What the name server of every gateway answers. */
   readonly names: Map<string, readonly string[]>;
   readonly mesh: TestMesh;
-  /** Admits a cluster with the site's LAN as its prefixes and starts the agent of its one gateway. */
-  join(site: Site, settings: GatewaySettings): Promise<AgentOfGateway>;
+  /**
+   * Admits a cluster with the site's LAN as its prefixes and starts the agent of its one gateway. A site's further
+   * gateways come after the first, by ordinal.
+   */
+  join(site: Site, settings: GatewaySettings, ordinal?: number): Promise<AgentOfGateway>;
+  /** Hub and NATS are gone, for good. */
+  endHub(): Promise<void>;
   /** Writes the link policy anew. */
   link(policy: Parameters<TestMesh["link"]>[0]): Promise<void>;
   /** The last status that a cluster's gateway reported. */
@@ -42,22 +48,25 @@ export async function createAgentMesh(): Promise<AgentMesh> {
     callback: (_, { subject, data }) =>
       void statuses.set(parseUpSubject(subject)?.clusterId ?? "", fromBinary(GatewayStatusSchema, data)),
   });
+  const admitted = new Map<string, readonly Signer[]>();
   const names = new Map<string, readonly string[]>();
 
   const resources = building.move();
   return {
     names,
     mesh,
-    async join(site, settings) {
-      const [machine] = site.gateways;
-      if (machine === undefined) throw new Error(`${site.name} has no gateway`);
+    async join(site, settings, ordinal = 0) {
+      const machine = site.gateways[ordinal];
+      if (machine === undefined) throw new Error(`${site.name} has no gateway ${ordinal}`);
       const agent = await startAgent({
         ...{ machine, cluster: site.name, settings },
-        stateDirectory: join(directory, site.name),
+        stateDirectory: join(directory, machine.name),
         async admitted(signer) {
-          await mesh.admit(site.name, [signer], relay.write, [site.prefix.ipv4, site.prefix.ipv6]);
+          const signers = [...(admitted.get(site.name) ?? []), signer];
+          admitted.set(site.name, signers);
+          await mesh.admit(site.name, signers, relay.write, [site.prefix.ipv4, site.prefix.ipv6]);
         },
-        membership: () => mesh.membership(site.name, 0, server.url),
+        membership: () => mesh.membership(site.name, ordinal, server.url),
         async resolve(host) {
           const addresses = names.get(host);
           if (addresses === undefined) throw new Error(`queryA ENOTFOUND ${host}`);
@@ -65,6 +74,10 @@ export async function createAgentMesh(): Promise<AgentMesh> {
         },
       });
       return resources.use(agent);
+    },
+    async endHub() {
+      clearInterval(heads);
+      await server.kill();
     },
     link: (policy) => mesh.link(policy, relay.write),
     status: (cluster) => statuses.get(cluster),

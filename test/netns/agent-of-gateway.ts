@@ -7,7 +7,7 @@ import {
 } from "@spanwire/core/desired/local-facts";
 import { DEFAULT_PROBE_PORT } from "@spanwire/core/liveness/probe";
 import type { Signer } from "@spanwire/core/records/crypto";
-import { Agent, type AgentSettings } from "@spanwire/gateway/agent";
+import { Agent, type AgentSettings, type AgentState } from "@spanwire/gateway/agent";
 import { takeDown } from "@spanwire/gateway/dataplane/down";
 import { noteWrites } from "@spanwire/gateway/dataplane/note-writes";
 import { ensureIdentity } from "@spanwire/gateway/identity/gateway-identity";
@@ -36,6 +36,7 @@ export interface AgentOfGateway extends AsyncDisposable {
   readonly writes: readonly Change[];
   /** How often it has looked since it last started. */
   readonly looks: number;
+  readonly state: AgentState;
   /** Ends it as SIGTERM does, and starts it with other settings beside the former ones. */
   restart(settings: GatewaySettings): Promise<void>;
   /** What its kernel shows of the gateway of another cluster. */
@@ -94,6 +95,9 @@ export async function startAgent(options: AgentOfGatewayOptions): Promise<AgentO
     publicKey,
     get looks() {
       return running.agent.state.reconciles;
+    },
+    get state() {
+      return running.agent.state;
     },
     async restart(changed) {
       await running.stop();
