@@ -49,6 +49,8 @@ export interface ChaosGateway extends AsyncDisposable {
   readonly reconciles: number;
   readonly conditions: readonly ReportedCondition[];
   readonly position: Position;
+  /** How many records that the hub's store had lost it has given back, in this life. */
+  readonly handedBack: number;
   /** Resolves with what its disk held then, when it runs again. Does nothing while it is down. */
   kill(downMs: number, host?: string): Promise<readonly Entry[]>;
   /** Ends it for good. */
@@ -138,6 +140,10 @@ export async function startChaosGateway(options: ChaosGatewayOptions): Promise<C
     },
     get position() {
       return running?.agent.state.position ?? NOWHERE;
+    },
+    get handedBack() {
+      const events = running?.log.events ?? [];
+      return events.filter(({ message }) => message.startsWith("handed back")).length;
     },
     async kill(downMs, changedHost = host) {
       if (running === undefined) return [];
