@@ -12,6 +12,8 @@ import {
   type TrialGateway,
   until,
 } from "../../agents/gateway/dataplane/netns-trial.ts";
+import { openKernel } from "../../agents/gateway/kernel/open-kernel.ts";
+import type { Kernel } from "../../agents/gateway/kernel/port.ts";
 import { describeAccount, type Meter, startMeter } from "../meter/meter.ts";
 import { type ClearTextWatch, watchClearText } from "./clear-text.ts";
 import { flowsBetween } from "./flows.ts";
@@ -23,6 +25,8 @@ const NOTHING = { ipv4: 0, ipv6: 0 };
 
 let trial: DataplaneTrial;
 let eu: TrialGateway;
+/** The agent's own port answers when the agent is done. */
+let onlooker: Kernel;
 let meter: Meter;
 let clear: ClearTextWatch;
 
@@ -33,6 +37,7 @@ beforeAll(async () => {
     { lookEveryMs: HOUR_MS },
   );
   eu = trial.gateway("eu0");
+  onlooker = openKernel({ dataplane: { kind: "kernel" }, netns: `/run/netns/${eu.machine.namespace.name}` });
   const [euHost, usHost] = sites.map((name) => {
     const { namespace, address } = trial.topology.site(name).host;
     return { namespace, address: address.ipv4 };
@@ -46,6 +51,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await meter?.[Symbol.asyncDispose]();
+  await onlooker?.[Symbol.asyncDispose]();
   await trial?.[Symbol.asyncDispose]();
 });
 
@@ -84,6 +90,10 @@ interface ListedRoute {
 describe("what another program took away is made again", () => {
   test.each([
     { what: "nft flush ruleset", take: () => eu.machine.namespace.sh("nft flush ruleset") },
+    {
+      what: "nft flush ruleset, and every lane deleted",
+      take: () => eu.machine.namespace.sh("nft flush ruleset; ip link del sw-a0; ip link del sw-a1"),
+    },
     { what: "every lane deleted", take: () => eu.machine.namespace.ip("link del sw-a0", "link del sw-a1") },
     { what: "a lane taken down", take: () => eu.machine.namespace.ip("link set sw-a0 down") },
     { what: "every IPv4 route of our table removed", take: () => removeRoutes("") },
@@ -100,8 +110,13 @@ describe("what another program took away is made again", () => {
   ])("$what", async ({ what, take }) => {
     const before = await routing();
     const from = eu.outcomes.length;
+    const beganMs = performance.now();
+    const sinceMs = () => (performance.now() - beganMs).toFixed(0);
     await take();
+    await until(async () => (await onlooker.firewall.forwarded()) !== undefined);
+    process.stderr.write(`${what}: the guard was there ${sinceMs()} ms after the command was given, `);
     await until(() => eu.outcomes.slice(from).some(({ repaired }) => repaired));
+    process.stderr.write(`all after ${sinceMs()} ms\n`);
     await until(async () => (await routing()) === before);
     await untilOpen(what);
     expect((await eu.kernel.firewall.observe()).kind).toBe("present");
@@ -124,6 +139,53 @@ test("another firewall that drops forwarded packets is named, until it lets them
   expect(eu.conditions()).toEqual([]);
   await untilOpen("with a rule that lets them pass");
   await eu.look();
+  expect(eu.conditions()).toEqual([]);
+  expect(await clear.count()).toEqual(NOTHING);
+});
+
+test("a network inside a remote prefix stays local while it is there, and once it is gone nothing for it leaves in clear", async () => {
+  const { namespace } = eu.machine;
+  const us = trial.gateway("us0");
+  const [host, usHost] = ["eu", "us"].map((name) => trial.topology.site(name).host.namespace);
+  const deviceTo = async (address: string) =>
+    /dev (\S+)/.exec(await namespace.sh(`ip route get ${address} || true`))?.[1];
+  const answers = async (address: string) =>
+    (await namespace.sh(`ping -n -q -i 0.2 -c 3 -W 1 -I 10.1.0.1 ${address} || true`)).includes(" 0% packet loss");
+  const dropped = async () => (await eu.kernel.firewall.counters()).get("guard/out")?.packets ?? 0;
+
+  // Both sites have 10.77.0.0/24, and eu has another network in the half of it. Until us has said so, it is any network
+  // of the internet: nobody may ask for it before.
+  trial.putSite("us", ["10.77.0.0/24"]);
+  for (const gateway of trial.gateways) gateway.want();
+  await until(async () => (await deviceTo("10.77.0.9")) === "sw-a0");
+  await us.look();
+  expect(us.conditions()).toEqual(["OwnPrefixNotLocal prefix 10.77.0.0/24"]);
+  await usHost?.ip("addr add 10.77.0.200/32 dev lan");
+  await us.machine.namespace.ip("route add 10.77.0.0/24 via 10.2.0.100");
+  await us.look();
+  expect(us.conditions()).toEqual([]);
+  await until(() => answers("10.77.0.200"));
+  expect(eu.conditions()).toEqual([]);
+
+  await host?.ip("addr add 10.77.0.9/25 dev lan");
+  await namespace.ip("addr add 10.77.0.1/25 dev lan");
+  await until(() => answers("10.77.0.9"));
+  expect(await deviceTo("10.77.0.9")).toBe("lan");
+  expect(eu.conditions()).toEqual(["PrefixShadowsLocal prefix 10.77.0.0/24"]);
+  await until(() => answers("10.77.0.200"));
+  await untilOpen("with a local network under a remote prefix");
+  expect(await clear.count()).toEqual(NOTHING);
+
+  // Nobody reacts: the default route takes what the network no longer does.
+  await eu.stop();
+  await namespace.ip("addr del 10.77.0.1/25 dev lan");
+  expect(await deviceTo("10.77.0.9")).toBe("eth0");
+  const before = await dropped();
+  expect(await answers("10.77.0.9")).toBe(false);
+  expect(await dropped()).toBe(before + 3);
+  expect(await clear.count()).toEqual(NOTHING);
+  await eu.start();
+  await until(async () => (await deviceTo("10.77.0.9")) === "sw-a0");
   expect(eu.conditions()).toEqual([]);
   expect(await clear.count()).toEqual(NOTHING);
 });
