@@ -2,14 +2,14 @@
 import type { Verify } from "@spanwire/core/records/crypto";
 import type { Agent, AgentState } from "@spanwire/gateway/agent";
 import { createVerify } from "@spanwire/runtime/crypto/verify";
-import { CountingKernel } from "./counting-kernel.ts";
+import { CountingKernel, type CountingOptions } from "./counting-kernel.ts";
 import type { MemberUser } from "./member-user.ts";
 import { type AgentsFrame, openAgent, runAgent } from "./open-agent.ts";
 import { startProfile } from "./profiler.ts";
 import { type Round, type RoundMeter, startRound } from "./round.ts";
 import { serveParent } from "./serve-parent.ts";
 
-export interface AgentsOptions extends AgentsFrame {
+export interface AgentsOptions extends AgentsFrame, CountingOptions {
   readonly users: readonly MemberUser[];
   /** Take the signatures of the prepared map as read: a crowd of agents would spend minutes on verifying it. */
   readonly trustStored: boolean;
@@ -64,8 +64,8 @@ const handlers = {
 
 export type AgentsProgram = typeof handlers;
 
-async function startAgent(user: MemberUser, frame: AgentsFrame): Promise<void> {
-  const kernel = new CountingKernel();
+async function startAgent(user: MemberUser, frame: AgentsOptions): Promise<void> {
+  const kernel = new CountingKernel(frame);
   const agent = await openAgent(user, frame, { kernel, verify, signal: stop.signal });
   const { failed } = await runAgent(agent);
   failed.catch(() => {}); // told by the round that waits

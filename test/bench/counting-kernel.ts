@@ -2,9 +2,14 @@
 import { setImmediate } from "node:timers/promises";
 import { applyChange, type Change } from "@spanwire/gateway/kernel/change";
 import { FakeKernel } from "@spanwire/gateway/kernel/fake/fake-kernel";
-import type { Kernel } from "@spanwire/gateway/kernel/port";
+import type { Kernel, ObservedWireGuard } from "@spanwire/gateway/kernel/port";
 import { nowMs } from "./now.ts";
 import { silence } from "./silence.ts";
+
+export interface CountingOptions {
+  /** All tunnels carry keepalives, as in a mesh that is well; else no peer ever answers. */
+  readonly isHealthy?: boolean;
+}
 
 export class CountingKernel implements Kernel {
   /** Called after each write, with the time at which it was done. */
@@ -15,11 +20,15 @@ export class CountingKernel implements Kernel {
   readonly firewall: Kernel["firewall"];
   readonly #fake = new FakeKernel();
 
-  constructor() {
+  constructor({ isHealthy = false }: CountingOptions = {}) {
     const { features, wireguard, network, firewall } = this.#fake;
     const apply = (change: Change) => this.#apply(change);
     this.features = features;
-    this.wireguard = { ...wireguard, apply };
+    const observeDevice: typeof wireguard.observe = async (device) => {
+      const observed = await wireguard.observe(device);
+      return observed && isHealthy ? withHandshakes(observed) : observed;
+    };
+    this.wireguard = { ...wireguard, observe: observeDevice, apply };
     const observe = async () => {
       await setImmediate(); // a real one answers later, too
       return network.observe();
@@ -38,4 +47,9 @@ export class CountingKernel implements Kernel {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+function withHandshakes(device: ObservedWireGuard): ObservedWireGuard {
+  const lastHandshakeMs = Date.now();
+  return { ...device, peers: device.peers.map((peer) => ({ ...peer, lastHandshakeMs })) };
 }

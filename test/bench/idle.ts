@@ -81,7 +81,7 @@ async function measure({
   const joined = await joinAll(stage, sites);
   report(`${size} agents: map of ${joined.records} records; starting`);
   const users = usersOf(stage, sites, stage.nats.url);
-  const options = { ...frameOf(stage, joined), lookEveryMs: LOOK_EVERY_MS, trustStored: true };
+  const options = { ...frameOf(stage, joined), lookEveryMs: LOOK_EVERY_MS, isHealthy: true, trustStored: true };
   const agents = await startAgents(cleanup, { users, processes }, options);
   const bareServer = cleanup.use(await startBareServer(stage));
   await startBare(cleanup, { users: usersOf(stage, sites, bareServer.url), processes });
