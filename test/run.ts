@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { readLabConfig } from "./lab/config.ts";
+import { kubernetesPaths } from "./lab/kubernetes-binaries.ts";
 import { runNetnsTier } from "./lab/netns-tier.ts";
 import { ensurePrograms, NETWORK_PROGRAMS } from "./lab/programs.ts";
 import { progressToStderr } from "./lab/progress.ts";
@@ -72,7 +73,10 @@ async function countsOf(tier: Tier): Promise<Counts> {
 
 async function runHere(tier: Tier, reporters: readonly string[]): Promise<number> {
   // Adapters are tried against the real nft, ip and wireguard-go of this machine.
-  if (tier === "integration") await ensurePrograms(NETWORK_PROGRAMS, readLabConfig(), progressToStderr());
+  if (tier === "integration") {
+    await ensurePrograms(NETWORK_PROGRAMS, readLabConfig(), progressToStderr());
+    await runTier("building kube-apiserver", () => kubernetesPaths()); // longer than a test may take
+  }
   const command = ["vitest", "run", "--project", tier, ...reporters] as const;
   const { failed } = await runSteps([{ name: `vitest ${tier}`, command: [...command], cwd: root }]);
   return failed.length;

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import type { Invite } from "@spanwire/core/identity/invite";
 import { type JoinToken, parseJoinToken } from "@spanwire/core/identity/join-token";
 import type { Secret } from "@spanwire/core/identity/secret";
 import { proofSigningInput } from "@spanwire/core/records/signing-input";
@@ -91,7 +92,7 @@ export const CALL = { timeoutMs: 60_000 };
 export type RegistrationClient = ServiceClient<typeof RegistrationService> & Disposable;
 
 /** As an agent finds the hub: the CA by its pin, then a connection that verifies with it. */
-export async function openRegistration({ hubAddress: address, caSpkiSha256 }: JoinToken): Promise<RegistrationClient> {
+export async function openRegistration({ hubAddress: address, caSpkiSha256 }: Invite): Promise<RegistrationClient> {
   const caPem = await fetchPinnedChain({
     address,
     spkiSha256: caSpkiSha256,
@@ -114,8 +115,10 @@ export interface TestGateway {
   readonly nkey: NkeyPair;
   /** Registers over a connection of its own. */
   register(token: JoinToken, wish?: Wish): ReturnType<RegistrationClient["register"]>;
-  renew(token: JoinToken, ordinal?: number): ReturnType<RegistrationClient["renew"]>;
-  leave(token: JoinToken, ordinal?: number): ReturnType<RegistrationClient["leave"]>;
+  /** The same with the token of a workload. */
+  registerAs(invite: Invite, workloadToken: string, wish?: Wish): ReturnType<RegistrationClient["register"]>;
+  renew(hub: Invite, ordinal?: number): ReturnType<RegistrationClient["renew"]>;
+  leave(hub: Invite, ordinal?: number): ReturnType<RegistrationClient["leave"]>;
   /** Signs a call with a fresh nonce. */
   prove(client: RegistrationClient, method: string, body: Uint8Array): Promise<ProvenCall>;
 }
@@ -136,9 +139,9 @@ export function createTestGateway(): TestGateway {
     const signature = new Uint8Array(signer.signNow(proofSigningInput(method, nonce, sha256(body))));
     return { body: new Uint8Array(body), proof: { nonce, identityKey: new Uint8Array(signer.publicKey), signature } };
   }
-  async function asMember(token: JoinToken, ordinal: number, method: "Renew" | "Leave") {
-    const client = await openRegistration(token);
-    const wanted = { clusterId: token.clusterId, ordinal, certificateRequest: await encodeEd25519Request(signer) };
+  async function asMember(invite: Invite, ordinal: number, method: "Renew" | "Leave") {
+    const client = await openRegistration(invite);
+    const wanted = { clusterId: invite.clusterId, ordinal, certificateRequest: await encodeEd25519Request(signer) };
     const body = toBinary(RenewalSchema, create(RenewalSchema, wanted));
     return { client, call: await prove(client, method, body) };
   }
@@ -152,13 +155,19 @@ export function createTestGateway(): TestGateway {
       const whole = { certificateRequest: await encodeEd25519Request(signer), ...wish };
       return await client.register(await prove(client, "Register", encodeWish(token, nkey, whole)), CALL);
     },
-    async renew(token, ordinal = 0) {
-      const { client, call } = await asMember(token, ordinal, "Renew");
+    async registerAs(invite, workloadToken, wish = {}) {
+      using client = await openRegistration(invite);
+      const whole = { workloadToken, clusterId: invite.clusterId, kind: ClusterKind.KUBERNETES, ...wish };
+      const body = toBinary(RegistrationSchema, create(RegistrationSchema, { nkey: nkey.publicKey, ...whole }));
+      return await client.register(await prove(client, "Register", body), CALL);
+    },
+    async renew(hub, ordinal = 0) {
+      const { client, call } = await asMember(hub, ordinal, "Renew");
       using _ = client;
       return await client.renew(call, CALL);
     },
-    async leave(token, ordinal = 0) {
-      const { client, call } = await asMember(token, ordinal, "Leave");
+    async leave(hub, ordinal = 0) {
+      const { client, call } = await asMember(hub, ordinal, "Leave");
       using _ = client;
       return await client.leave(call, CALL);
     },

@@ -11,6 +11,8 @@ export interface LabConfig {
   readonly mayInstall: boolean;
   /** `SPANWIRE_LAB_ACCEL=tcg|kvm` overrides what the kernel VM found to work. */
   readonly accelerator: "tcg" | "kvm" | undefined;
+  /** A directory with `etcd` and `kube-apiserver` to use instead of the lab's (`KUBEBUILDER_ASSETS`). */
+  readonly kubebuilderAssets?: string | undefined;
   /** What a command inside the kernel VM inherits: HOME, CI, TERM and every SPANWIRE_ variable. */
   readonly inherited: Readonly<Record<string, string>>;
 }
@@ -28,6 +30,7 @@ export function readLabConfig(environment: NodeJS.ProcessEnv = process.env): Lab
     ci: environment["CI"] === "true" || environment["CI"] === "1",
     mayInstall: environment["SPANWIRE_NO_INSTALL"] !== "1",
     accelerator,
+    kubebuilderAssets: environment["KUBEBUILDER_ASSETS"] || undefined,
     inherited: Object.fromEntries(
       Object.entries(environment).flatMap(([name, value]) =>
         value !== undefined && INHERITED.test(name) ? [[name, value]] : [],

@@ -8,6 +8,7 @@
 import { parseArgs } from "node:util";
 
 import { readLabConfig } from "./config.ts";
+import { KUBERNETES_VERSION, kubernetesPaths } from "./kubernetes-binaries.ts";
 import { NATS_SERVER_VERSION, natsServerPath } from "./nats-server.ts";
 import { OPENBAO_VERSION, openBaoPath } from "./openbao-binary.ts";
 import { ensurePrograms, NETWORK_PROGRAMS } from "./programs.ts";
@@ -35,6 +36,10 @@ const COMPONENTS: Readonly<Record<string, () => Promise<string>>> = {
   },
   "nats-server": async () => `${NATS_SERVER_VERSION}: ${await natsServerPath(config, progress)}`,
   openbao: async () => `${OPENBAO_VERSION}: ${await openBaoPath(config, progress)}`,
+  kubernetes: async () => {
+    const { apiServer, etcd } = await kubernetesPaths(config, progress);
+    return `${KUBERNETES_VERSION}: ${apiServer}, ${etcd}`;
+  },
   "wireguard-go": async () => `${WIREGUARD_GO_VERSION}: ${await wireguardGoPath(config, progress)}`,
   "kernel-wireguard": async () => {
     if (await kernelHasWireGuard()) return `the running ${await whereWireGuardIs()}`;

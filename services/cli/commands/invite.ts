@@ -1,7 +1,7 @@
 /** @module `spanwire cluster invite` and `invites`: clusters that join by the tokens that their own platform makes. */
 import { readFile } from "node:fs/promises";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { POD_NAME } from "@spanwire/core/identity/workload-rule";
+import { POD_NAME, POD_UID } from "@spanwire/core/identity/workload-rule";
 import {
   type Invite,
   InviteClusterResponseSchema,
@@ -48,7 +48,7 @@ export function inviteCommand(session: Session): Command {
     .option("--claim <pointer=value>", "a further claim that must be so, by JSON pointer; repeatable", collectClaim)
     .option("--ordinal <n>", "the only ordinal of these workloads", parseOrdinal)
     .option("--ordinal-claim <pointer>", `the claim that ends in the ordinal (default ${POD_NAME})`)
-    .option("--instance-claim <pointer>", "the claim that tells instances apart (default /kubernetes.io/pod/uid)")
+    .option("--instance-claim <pointer>", `the claim that tells instances apart (default ${POD_UID})`)
     .option("--withdraw", "let no more of its gateways join; those that have joined stay")
     .addHelpText("after", HELP)
     .action(async (clusterId: string, flags: InviteFlags, command: Command) => {
@@ -104,7 +104,7 @@ async function issuerOf(flags: InviteFlags, command: Command): Promise<MessageIn
     subject: flags.subject ?? `system:serviceaccount:${namespace}:${name}`,
     claims: flags.claim ?? {},
     ...(ordinal === undefined ? { ordinalClaim: flags.ordinalClaim ?? POD_NAME } : { ordinal }),
-    instanceClaim: flags.instanceClaim ?? "",
+    instanceClaim: flags.instanceClaim ?? POD_UID,
   };
 }
 

@@ -91,7 +91,7 @@ async function tryAs(caller: string, method: Method): Promise<string> {
   };
   const rule = (group: string, role: "viewer" | "operator" | "admin") => ({ claim: "/groups", value: group, role });
   const bearers = byBearer({
-    keyRing: createKeyRing({ clock: systemClock }),
+    keyRing: createKeyRing({ clock: systemClock, onFailure: () => {} }),
     source: { kind: "given", jwks: issuer.jwks },
     issuer: ISSUER,
     audience: "mesh",

@@ -3,7 +3,7 @@ import { createSecureContext } from "node:tls";
 import type { MessageInitShape } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { formatInvite } from "@spanwire/core/identity/invite";
-import { POD_UID, type WorkloadRule } from "@spanwire/core/identity/workload-rule";
+import type { WorkloadRule } from "@spanwire/core/identity/workload-rule";
 import { clusterKey } from "@spanwire/core/records/key";
 import type { FleetService, InviteSchema, WorkloadIssuer } from "@spanwire/proto/fleet";
 import type { Handlers } from "@spanwire/runtime/grpc/handlers";
@@ -88,7 +88,7 @@ function ruleOf({ subject, claims, ordinal, ordinalClaim, instanceClaim }: Workl
     subject,
     claims,
     ordinal: ordinal === undefined ? { pointer: ordinalClaim } : { fixed: ordinal },
-    instancePointer: instanceClaim || POD_UID,
+    instancePointer: instanceClaim,
   };
 }
 

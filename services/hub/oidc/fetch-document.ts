@@ -9,6 +9,8 @@ export interface FetchOptions {
 }
 
 const TIMEOUT_MS = 5_000;
+/** kube-apiserver answers 406 to who takes only application/json for its keys (RFC 7517, section 8.5.1). */
+const ACCEPT = "application/json, application/jwk-set+json";
 const MAX_BYTES = 262_144;
 
 /** Throws `unavailable` for whatever is not an answer of status 200 in time; follows no redirect. */
@@ -16,7 +18,7 @@ export async function fetchDocument(url: string, { caPem, timeoutMs = TIMEOUT_MS
   const signal = AbortSignal.timeout(timeoutMs);
   try {
     return await new Promise<string>((resolve, reject) => {
-      const headers = { accept: "application/json" };
+      const headers = { accept: ACCEPT };
       const request = get(url, { ...(caPem !== undefined && { ca: caPem }), agent: false, signal, headers });
       request.once("error", reject);
       request.once("response", (response) => {

@@ -13,13 +13,16 @@ let ring: KeyRing;
 let published: readonly TestIssuer[];
 let isAway: boolean;
 let asked: string[];
+let failures: string[];
 beforeEach(async () => {
   clock = new FakeClock(START_MS);
   published = [await createTestIssuer()];
   isAway = false;
   asked = [];
+  failures = [];
   ring = createKeyRing({
     clock,
+    onFailure: (owner, { message }) => failures.push(`${owner}: ${message}`),
     async fetch(url) {
       asked.push(url);
       if (isAway) throw new SpanwireError("unavailable", "away");
@@ -81,6 +84,7 @@ test("while the issuer is away, what is known is good for an hour; then, and bef
   await clock.advance(1);
   expect(await use(published[0])).toBe("ISSUER_AWAY");
   expect(await use(published[0], "cluster us")).toBe("ISSUER_AWAY");
+  expect(failures.at(-1)).toBe("cluster us: away");
   isAway = false;
   await clock.advance(30_000);
   expect(await use(published[0])).toBe("good");

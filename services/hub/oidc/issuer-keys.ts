@@ -43,13 +43,14 @@ const FLOOR_MS = 30_000;
 
 const discovery = z.object({ issuer: z.string().max(512), jwks_uri: z.url({ protocol: /^https$/ }) });
 
-export function createKeyRing({
-  clock,
-  fetch = fetchDocument,
-}: {
-  clock: Clock;
-  fetch?: typeof fetchDocument;
-}): KeyRing {
+export interface KeyRingOptions {
+  readonly clock: Clock;
+  /** Told why an issuer does not give its keys; callers are not, because they could look behind the hub by it. */
+  readonly onFailure: (owner: string, error: SpanwireError) => void;
+  readonly fetch?: typeof fetchDocument;
+}
+
+export function createKeyRing({ clock, onFailure, fetch = fetchDocument }: KeyRingOptions): KeyRing {
   const kept = new Map<string, Kept>();
   const asking = new Map<string, Promise<void>>();
 
@@ -68,7 +69,8 @@ export function createKeyRing({
     const asked = read(source, fetch).then(
       (keys) => void kept.set(owner, { source: text, keys, fetchedAtMs: nowMs, askedAtMs: nowMs }),
       (error: unknown) => {
-        if (!(error instanceof SpanwireError)) throw error; // what is known is good for a while longer
+        if (!(error instanceof SpanwireError)) throw error;
+        onFailure(owner, error); // what is known is good for a while longer
       },
     );
     asking.set(owner, asked);

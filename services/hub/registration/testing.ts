@@ -70,7 +70,7 @@ export async function startTestHub(store: StateStore, changes: Partial<Registrat
     nats: { urls: ["tls://hub.example:4222"], caPem: ca.certificatePem },
     nonceKey,
     verify: crypto.verify,
-    keyRing: createKeyRing({ clock: systemClock }),
+    keyRing: createKeyRing({ clock: systemClock, onFailure: () => {} }),
     validate,
     admissionLeaseMs: 24 * HOUR_MS,
     limitCluster: () => {},
