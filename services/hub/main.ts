@@ -23,6 +23,7 @@ import { createKeyRing } from "./oidc/issuer-keys.ts";
 import { writeOperatorAccess } from "./operator-access.ts";
 import { followOperators } from "./operators/follow-operators.ts";
 import { lead } from "./planning/lead.ts";
+import { rotationConditions } from "./planning/rotation-conditions.ts";
 import { followReadiness } from "./readiness.ts";
 import { createAdmissionWriter } from "./registration/admission-writer.ts";
 import { ensureNonceKey } from "./registration/nonce-key.ts";
@@ -97,7 +98,10 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const records = createAuditedRecords(audit.record);
   foundation.onIncident(records.onIncident);
   const told = [foundation.keys, audit, foundation.durability];
-  const hubConditions = () => told.flatMap(({ conditions }) => conditions());
+  const hubConditions = () => [
+    ...told.flatMap(({ conditions }) => conditions()),
+    ...rotationConditions({ map, clock, ...rotation }),
+  ];
   const users = createNatsGatewayUsers({ operator, bans, registry: store.registry, clock });
   const reports = followReports({ status: store.status, records: map.records, clock, random, log, signal: running });
   const absentAfterMs = config.rotation.absentAfterSeconds * 1_000;
@@ -106,10 +110,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const gateways = followConnections({ system, account: operator.meshAccount, clock, signal: running });
   const base = { store, map, meshId, signers: { root, online }, clock };
   const writer = createAdmissionWriter(base);
-  const keyRing = createKeyRing({
-    clock,
-    onFailure: (owner, err) => log.warn({ err, owner }, "an issuer does not give its keys"),
-  });
+  const keyRing = createKeyRing({ clock });
   const common = { ...base, writer, users };
   const operators = followOperators({
     registry: store.registry,

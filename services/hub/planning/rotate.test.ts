@@ -12,6 +12,7 @@ import { type GatewayReport, NOTHING_HEARD } from "../status/gateway-report.ts";
 import { createProgressReader } from "../status/rotation-progress.ts";
 import { findEpochRecord } from "./epoch-record.ts";
 import { createRotator } from "./rotate.ts";
+import { rotationConditions } from "./rotation-conditions.ts";
 import { listRotations } from "./rotation-history.ts";
 import { askAbort, askOpen } from "./rotation-request.ts";
 
@@ -218,6 +219,28 @@ test("one that nobody hears is waited for no longer than it may be silent; one t
   reports.set("eu", { ...NOTHING_HEARD, heardAtMs: clock.now(), statusBytes });
   await step();
   expect(now()).toBe("closing 0 1");
+});
+
+test("a step that takes long is a condition that names the pair and the reason", async () => {
+  await bothObey([0n]);
+  await ask("first");
+  await step();
+  await bothObey([0n, 1n], PairPhase.BUILDING);
+  const get = ({ clusterId }: { clusterId: string }) => reports.get(clusterId) ?? NOTHING_HEARD;
+  const conditions = () =>
+    rotationConditions({
+      ...{ map: hub.map, clock, absentAfterMs: 10 * ABSENT_MS, readProgress: createProgressReader() },
+      reports: { get, sinceMs: clock.now() },
+    });
+  expect(conditions()).toEqual([]);
+  clock.step(ABSENT_MS + 1_000);
+  expect(conditions()).toEqual(
+    ["eu/0~us/0", "us/0~eu/0"].map((subject) => ({
+      type: "RotationStuck",
+      subject,
+      message: expect.stringMatching(/^the rotation to epoch 1 waits for .*: no probe passes both ways on plane b/),
+    })),
+  );
 });
 
 test("an agent that says nothing of rotation keeps one from opening", async () => {
