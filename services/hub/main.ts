@@ -110,7 +110,10 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
   const gateways = followConnections({ system, account: operator.meshAccount, clock, signal: running });
   const base = { store, map, meshId, signers: { root, online }, clock };
   const writer = createAdmissionWriter(base);
-  const keyRing = createKeyRing({ clock });
+  const keyRing = createKeyRing({
+    clock,
+    onFailure: (owner, err) => log.warn({ err, owner }, "an issuer does not give its keys"),
+  });
   const common = { ...base, writer, users };
   const operators = followOperators({
     registry: store.registry,
