@@ -17,7 +17,7 @@ import type { AgentSettings } from "@spanwire/gateway/agent";
 import { networkFacts } from "@spanwire/gateway/dataplane/local-networks";
 import { Reconciler } from "@spanwire/gateway/dataplane/reconcile";
 import { ensureIdentity } from "@spanwire/gateway/identity/gateway-identity";
-import { ensureEpochKey } from "@spanwire/gateway/identity/wireguard-keys";
+import { listEpochKeys } from "@spanwire/gateway/identity/wireguard-keys";
 import { ensureMembership } from "@spanwire/gateway/join/join";
 import type { Change } from "@spanwire/gateway/kernel/change";
 import { FakeKernel } from "@spanwire/gateway/kernel/fake/fake-kernel";
@@ -171,8 +171,10 @@ export async function startChaosGateway(options: ChaosGatewayOptions): Promise<C
     async wanted(map) {
       const fresh = new FakeKernel();
       const planner = new Planner(map, { clusterId, ordinal }, DATAPLANE);
+      // Read only: the agent makes them, and may be about to.
+      const keys = await listEpochKeys(stateDirectory);
       planner.observe({
-        keys: [await ensureEpochKey(stateDirectory, map.epoch?.active ?? 0n)],
+        keys: keys.filter(({ epoch }) => epoch === (map.epoch?.active ?? 0n)),
         ...networkFacts(await fresh.network.host()),
         control: ["127.0.0.1"],
       });

@@ -68,6 +68,7 @@ export async function startChaosHub(): Promise<ChaosHub> {
       await killNats(hub);
       await act();
       await hub.start();
+      hangUp(); // a store that was made anew knows other operators
     },
     context: () => hub.context(),
     async ask(call) {
