@@ -33,9 +33,12 @@ test.skipIf(outcome.kind === "skipped")(
       outageLoss: expect.any(Number),
       controlLoss: expect.any(Number),
       revokedEverywhereMs: expect.any(Number),
+      rotationLoss: expect.any(Number),
+      rotationControlLoss: expect.any(Number),
       seconds: expect.any(Number),
     });
     expect(found.outageLoss).toBeLessThanOrEqual(found.controlLoss);
+    expect(found.rotationLoss).toBeLessThanOrEqual(found.rotationControlLoss);
 
     const looks = [...stdout.matchAll(/^ {2}(ip netns .*)$/gm)].map(([, line = ""]) => line);
     expect(looks.length).toBeGreaterThan(4);

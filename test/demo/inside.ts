@@ -29,6 +29,8 @@ const findings: Findings = {
   outageLoss: 0,
   controlLoss: 0,
   revokedEverywhereMs: 0,
+  rotationLoss: 0,
+  rotationControlLoss: 0,
 };
 const started = performance.now();
 const rows: { step: string; seconds: string; found: string }[] = [];

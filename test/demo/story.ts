@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { timestampMs } from "@bufbuild/protobuf/wkt";
 import type { Gateway, GetStatusResponse } from "@spanwire/proto/fleet";
-import { describeAccount, startMeter } from "../meter/meter.ts";
+import { describeAccount, type FlowSpec, startMeter } from "../meter/meter.ts";
 import { flowsBetween } from "../netns/flows.ts";
 import type { Site, Topology } from "../netns/topology.ts";
 import type { DemoMesh } from "./demo-mesh.ts";
@@ -22,6 +22,8 @@ export interface Findings {
   outageLoss: number;
   controlLoss: number;
   revokedEverywhereMs: number;
+  rotationLoss: number;
+  rotationControlLoss: number;
 }
 
 export const SITES = [
@@ -91,6 +93,10 @@ export function tellStory(topology: Topology, mesh: DemoMesh, findings: Findings
       },
     },
     { name: "us revoked", run: () => revoke(mesh, us, eu, findings) },
+    {
+      name: "all keys rotated under traffic",
+      run: () => rotate(mesh, [eu, topology.site("plant"), topology.site("asia")], findings),
+    },
   ];
 }
 
@@ -128,13 +134,9 @@ async function moveEndpoint(topology: Topology, mesh: DemoMesh, site: Site, from
 
 /** Traffic between all LAN hosts: a control period, then one of the same length without hub and NATS. */
 async function survive(mesh: DemoMesh, sites: readonly Site[], restarted: Site, findings: Findings): Promise<string> {
-  const ends = sites.map(hostOf);
-  const flows = ends.flatMap((from) =>
-    ends.filter((to) => to !== from).flatMap((to) => flowsBetween(from, to, { count: 2, packetsPerSecond: 25 })),
-  );
   const [gateway] = restarted.gateways;
   if (gateway === undefined) throw new Error("no gateway");
-  await using meter = await startMeter(flows);
+  await using meter = await startMeter(flowsOf(sites));
   const control = await meter.during(() => delay(OUTAGE_SECONDS * 1000));
   const outage = await meter.during(async () => {
     const until = delay(OUTAGE_SECONDS * 1000);
@@ -148,6 +150,26 @@ async function survive(mesh: DemoMesh, sites: readonly Site[], restarted: Site, 
   if (outage.lost > control.lost)
     throw new Error(`control: ${describeAccount(control)}\noutage: ${describeAccount(outage)}`);
   return `${outage.lost} of ${outage.sent} lost; control ${control.lost} of ${control.sent}`;
+}
+
+/** Every gateway gets a new WireGuard key; then a control period of the same length. */
+async function rotate(mesh: DemoMesh, sites: readonly Site[], findings: Findings): Promise<string> {
+  await using meter = await startMeter(flowsOf(sites));
+  const rotation = await meter.during(async () => {
+    const { request } = await mesh.fleet.rotate({}, mesh.call);
+    const hasEnded = async () => {
+      const { history } = await mesh.fleet.getRotation({}, mesh.call);
+      return history.some((past) => past.request === request && past.endedAt !== undefined);
+    };
+    await eventually("the rotation ends", hasEnded, { timeoutMs: TUNNELS_LIMIT_MS, intervalMs: 200 });
+  });
+  const control = await meter.during(() => delay(rotation.seconds * 1_000));
+  findings.rotationLoss = rotation.lost;
+  findings.rotationControlLoss = control.lost;
+  if (rotation.lost > control.lost)
+    throw new Error(`control: ${describeAccount(control)}\nrotation: ${describeAccount(rotation)}`);
+  const took = `${rotation.seconds.toFixed(1)} s`;
+  return `${rotation.lost} of ${rotation.sent} lost in ${took}; control ${control.lost} of ${control.sent}`;
 }
 
 async function revoke(mesh: DemoMesh, site: Site, witness: Site, findings: Findings): Promise<string> {
@@ -222,6 +244,14 @@ function countGateways({ status }: GetStatusResponse): number {
 function endpointsOf({ status }: GetStatusResponse, clusterId: string): readonly string[] {
   const cluster = status?.clusters.find(({ id }) => id === clusterId);
   return cluster?.gateways.flatMap(({ statement }) => statement?.endpoints.map(({ host }) => host) ?? []) ?? [];
+}
+
+/** Between all LAN hosts. */
+function flowsOf(sites: readonly Site[]): FlowSpec[] {
+  const ends = sites.map(hostOf);
+  return ends.flatMap((from) =>
+    ends.filter((to) => to !== from).flatMap((to) => flowsBetween(from, to, { count: 2, packetsPerSecond: 25 })),
+  );
 }
 
 function hostOf({ host }: Site) {
