@@ -1,10 +1,10 @@
-import { Secret } from "@spanwire/core/identity/secret";
+import { createSecretKey } from "node:crypto";
 import { randomBytes } from "@spanwire/runtime/crypto/random";
 import { expect, test } from "vitest";
 import { checkNonce, issueChallenge } from "./challenge.ts";
 
 const NOW = 1_800_000_000_000;
-const key = new Secret(new Uint8Array(32).fill(1));
+const key = createSecretKey(new Uint8Array(32).fill(1));
 const { nonce, expiresAtMs } = issueChallenge(key, NOW, randomBytes(16));
 
 test.each([
@@ -26,7 +26,7 @@ test("a nonce with any bit changed is forged", () => {
 });
 
 test.each([
-  { name: "another key", of: () => issueChallenge(new Secret(new Uint8Array(32)), NOW, randomBytes(16)).nonce },
+  { name: "another key", of: () => issueChallenge(createSecretKey(new Uint8Array(32)), NOW, randomBytes(16)).nonce },
   { name: "nothing", of: () => new Uint8Array() },
   { name: "a shorter one", of: () => nonce.subarray(1) },
   { name: "a longer one", of: () => Uint8Array.of(...nonce, 0) },

@@ -4,8 +4,7 @@
  * A nonce bounds how long a captured proof is of use; it is not single use. What a proof allows within that time is
  * idempotent, and answers hold nothing that only the owner of the identity may see.
  */
-import { createHmac } from "node:crypto";
-import type { Secret } from "@spanwire/core/identity/secret";
+import { createHmac, type KeyObject } from "node:crypto";
 import { constantTimeEqual } from "@spanwire/runtime/crypto/constant-time-equal";
 
 export interface Challenge {
@@ -24,7 +23,7 @@ const CLOCK_SKEW_MS = 10_000;
 const PURPOSE = "spanwire/v1/nonce\0";
 
 /** Makes a nonce; `random` gives 16 unpredictable bytes. */
-export function issueChallenge(key: Secret, nowMs: number, random: Uint8Array): Challenge {
+export function issueChallenge(key: KeyObject, nowMs: number, random: Uint8Array): Challenge {
   const head = new Uint8Array(TIME_BYTES + RANDOM_BYTES);
   new DataView(head.buffer).setBigUint64(0, BigInt(nowMs));
   head.set(random.subarray(0, RANDOM_BYTES), TIME_BYTES);
@@ -32,7 +31,7 @@ export function issueChallenge(key: Secret, nowMs: number, random: Uint8Array): 
   return { nonce, expiresAtMs: nowMs + LIFETIME_MS };
 }
 
-export function checkNonce(key: Secret, nonce: Uint8Array, nowMs: number): CheckedNonce {
+export function checkNonce(key: KeyObject, nonce: Uint8Array, nowMs: number): CheckedNonce {
   if (nonce.length !== TIME_BYTES + RANDOM_BYTES + MAC_BYTES) return "forged";
   const head = nonce.subarray(0, TIME_BYTES + RANDOM_BYTES);
   if (!constantTimeEqual(mac(key, head), nonce.subarray(head.length))) return "forged";
@@ -41,6 +40,6 @@ export function checkNonce(key: Secret, nonce: Uint8Array, nowMs: number): Check
   return ageMs <= LIFETIME_MS && ageMs >= -CLOCK_SKEW_MS ? "fresh" : "expired";
 }
 
-function mac(key: Secret, head: Uint8Array): Uint8Array {
-  return createHmac("sha256", key.reveal()).update(PURPOSE).update(head).digest().subarray(0, MAC_BYTES);
+function mac(key: KeyObject, head: Uint8Array): Uint8Array {
+  return createHmac("sha256", key).update(PURPOSE).update(head).digest().subarray(0, MAC_BYTES);
 }

@@ -1,6 +1,6 @@
 /** @module Possession of an identity key, shown for one call: verified before the body is decoded. */
+import type { KeyObject } from "node:crypto";
 import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
-import type { Secret } from "@spanwire/core/identity/secret";
 import type { Verify } from "@spanwire/core/records/crypto";
 import { proofSigningInput } from "@spanwire/core/records/signing-input";
 import type { Proof } from "@spanwire/proto/registration";
@@ -20,7 +20,7 @@ export interface ProvenRequest {
 }
 
 export interface ProofOptions {
-  readonly nonceKey: Secret;
+  readonly nonceKey: KeyObject;
   readonly verify: Verify;
   readonly nowMs: number;
 }

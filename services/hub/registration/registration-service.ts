@@ -1,6 +1,6 @@
 /** @module Stop 1 of the data path: RegistrationService, how gateways join, renew and leave. */
+import type { KeyObject } from "node:crypto";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
-import type { Secret } from "@spanwire/core/identity/secret";
 import type { Verify } from "@spanwire/core/records/crypto";
 import { RegistrationService } from "@spanwire/proto/registration";
 import { randomBytes } from "@spanwire/runtime/crypto/random";
@@ -21,7 +21,7 @@ import { renew } from "./renew.ts";
 
 export interface ServiceOptions extends EndOptions, CredentialOptions {
   /** Shared by all replicas. */
-  readonly nonceKey: Secret;
+  readonly nonceKey: KeyObject;
   readonly verify: Verify;
   /** The keys by which workloads' tokens are verified. */
   readonly keyRing: KeyRing;

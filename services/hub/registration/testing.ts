@@ -1,7 +1,7 @@
 /** @module A hub's registration over a store in memory, and gateways that join it: for tests. */
+import { createSecretKey } from "node:crypto";
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type { JoinToken } from "@spanwire/core/identity/join-token";
-import { Secret } from "@spanwire/core/identity/secret";
 import { proofSigningInput } from "@spanwire/core/records/signing-input";
 import { MESH_ID } from "@spanwire/core/records/testing";
 import { ClusterKind } from "@spanwire/proto/record";
@@ -38,7 +38,7 @@ import { renew } from "./renew.ts";
 import { createToken, type TokenRequest } from "./tokens.ts";
 
 const secrets = createFakeSecretStore();
-const nonceKey = new Secret(new Uint8Array(32).fill(4));
+const nonceKey = createSecretKey(new Uint8Array(32).fill(4));
 const validate = createRequestValidator();
 const HOUR_MS = 3_600_000;
 
