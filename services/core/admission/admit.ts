@@ -43,13 +43,13 @@ export interface Admitted {
 export function admit(registry: Registry, request: JoinRequest): Admitted | Refused {
   const { registration, identityKey } = request;
   const { clusterId, nkey } = registration;
-  const holder = findGateway(registry, (gateway) => equalBytes(gateway.identityKey, identityKey));
+  const { holder, userHolder } = findHolders(registry, { identityKey, nkey });
   if (holder !== undefined) {
     const objection = objectionToHolder(holder, request);
     if (objection !== undefined) return objection;
     if (holder.gateway.nkey === nkey) return sameAnswer(registry, holder);
   }
-  const objection = objectionToNkey(registry, nkey);
+  const objection = objectionToNkey(registry, nkey, userHolder);
   if (objection !== undefined) return objection;
 
   const cluster = findOrFound(registry, request);
@@ -75,11 +75,17 @@ interface Holder {
   readonly gateway: AdmittedGateway;
 }
 
-function findGateway({ admissions }: Registry, matches: (gateway: AdmittedGateway) => boolean): Holder | undefined {
+/** Who has the identity, and who has the NATS user. One look at each gateway for both: there may be thousands. */
+function findHolders({ admissions }: Registry, { identityKey, nkey }: Pick<AdmittedGateway, "identityKey" | "nkey">) {
+  let holder: Holder | undefined;
+  let userHolder: Holder | undefined;
   for (const admission of admissions.values()) {
-    for (const gateway of admission.gateways) if (matches(gateway)) return { admission, gateway };
+    for (const gateway of admission.gateways) {
+      if (equalBytes(gateway.identityKey, identityKey)) holder ??= { admission, gateway };
+      if (gateway.nkey === nkey) userHolder ??= { admission, gateway };
+    }
   }
-  return undefined;
+  return { holder, userHolder };
 }
 
 function objectionToHolder(holder: Holder, { registration, tokenOrdinal }: JoinRequest): Refused | undefined {
@@ -109,11 +115,10 @@ function sameAnswer(registry: Registry, { admission, gateway }: Holder): Admitte
   };
 }
 
-function objectionToNkey(registry: Registry, nkey: string): Refused | undefined {
+function objectionToNkey(registry: Registry, nkey: string, holder: Holder | undefined): Refused | undefined {
   if (registry.isBanned(nkey)) {
     return refuse("NKEY_REVOKED", "this NATS user was revoked: make a new identity (remove the state directory)");
   }
-  const holder = findGateway(registry, (gateway) => gateway.nkey === nkey);
   if (holder === undefined) return undefined;
   return refuse("NKEY_IN_USE", `this NATS user is that of gateway ${nameOf(holder)}: each gateway needs its own`);
 }
