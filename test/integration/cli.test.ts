@@ -125,6 +125,16 @@ describe("a mesh with two sites", () => {
     expect((await spanwire("status")).stdout).toMatch(/eu\/0 +serving/);
   });
 
+  test("a gateway drains and serves again, as its statement says", async () => {
+    const shown = async (state: RegExp) => state.test((await spanwire("cluster", "show", "eu")).stdout);
+    const { stdout } = await spanwire("gateway", "drain", "eu/0");
+    expect(stdout).toBe("gateway eu/0 drains: its cluster has no other, so it goes on carrying\n");
+    await eventually("it drains", () => shown(/0 +draining/));
+    expect((await spanwire("gateway", "resume", "eu/0")).stdout).toBe("gateway eu/0 serves\n");
+    await eventually("it serves", () => shown(/0 +serving/));
+    expect(await spanwire("gateway", "drain", "eu/1")).toMatchObject({ code: 4 });
+  });
+
   test.each([
     { args: ["cluster", "list"], keys: ["clusters"] },
     { args: ["cluster", "show", "eu"], keys: ["cluster"] },

@@ -430,6 +430,11 @@ describe("refuses, and says why:", () => {
       call: (fleet) => fleet.revokeGateway({ clusterId: "none", ordinal: 16 }, CALL),
     },
     {
+      name: "a gateway that is none and should drain",
+      reason: "GATEWAY_NOT_FOUND",
+      call: (fleet) => fleet.setDraining({ clusterId: "none", draining: true }, CALL),
+    },
+    {
       name: "a deletion of a cluster that is none",
       reason: "CLUSTER_NOT_FOUND",
       call: (fleet) => fleet.deleteCluster({ id: "none" }, CALL),
