@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { type JoinToken, parseJoinToken } from "@spanwire/core/identity/join-token";
-import { FleetService } from "@spanwire/proto/fleet";
+import { FleetService, OperatorRole } from "@spanwire/proto/fleet";
 import { systemClock } from "@spanwire/runtime/clock/system-clock";
 import { randomBytes } from "@spanwire/runtime/crypto/random";
 import { openChannel } from "@spanwire/runtime/grpc/channel";
@@ -17,6 +17,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { dieWithParent } from "../../test/lab/die-with-parent.ts";
 import { natsServerPath } from "../../test/lab/nats-server.ts";
 import { openAuthority } from "./authority/authority.ts";
+import { createRequestedKey } from "./authority/requested-key.ts";
 import { PID_FILE } from "./embedded/nats-child.ts";
 import { startOwnNats } from "./embedded/own-nats.ts";
 import type { HubReady } from "./main.ts";
@@ -137,6 +138,27 @@ test("of overlapping prefixes that race through both one is admitted", async () 
   );
   const reasons = answers.flatMap((answer) => (answer.status === "rejected" ? [answer.reason.reason] : []));
   expect(reasons).toEqual(Array.from({ length: 5 }, () => "PREFIX_OVERLAP"));
+});
+
+test("an operator whom one hub revokes is refused by the other from its next call on, and a stream there ends", async () => {
+  const { publicKeySpki, request, privateKeyPem } = createRequestedKey();
+  const key = { publicKey: new Uint8Array(publicKeySpki), certificateRequest: new Uint8Array(request) };
+  const { certificatePem } = await a.fleet.createOperator({ name: "alice", role: OperatorRole.ADMIN, ...key }, CALL);
+  const { caPem } = await readOperatorContext(b.ready.contextFile);
+  const tls = { caPem, certificate: { chainPem: certificatePem, privateKeyPem } };
+  using channel = openChannel({ address: b.ready.fleetAddress, tls });
+  const alice = createClient(FleetService, channel);
+  const watched = alice.watchStatus({});
+  expect(await watched.next()).toMatchObject({ done: false });
+
+  const { operators } = await a.fleet.revokeOperator({ name: "alice", reason: "test" }, CALL);
+  expect(operators).toMatchObject([{ name: "alice", role: OperatorRole.ADMIN, revokedAt: {} }]);
+  await expect(alice.getStatus({}, CALL)).rejects.toMatchObject({ reason: "OPERATOR_REVOKED", code: "denied" });
+  const end = (async () => {
+    for await (const _ of watched); // whatever was on its way
+  })();
+  await expect(end).rejects.toMatchObject({ reason: "OPERATOR_REVOKED" });
+  await b.fleet.getStatus({}, CALL);
 });
 
 // Within 5 s, by a clock that a busy machine does not slow: state/leader.test.ts.

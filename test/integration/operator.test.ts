@@ -40,3 +40,29 @@ test("nobody makes an operator but an admin, and none of a role that there is no
   expect(await create("carol", "root")).toMatchObject({ code: 2, stderr: expect.stringContaining("viewer") });
   expect(await create("Not A Label", "viewer")).toMatchObject({ code: 2 });
 });
+
+test("a revoked operator is refused at once, with every certificate of its name or with the one that is named", async () => {
+  await create("dave", "operator");
+  const listed = JSON.parse((await spanwire(hub.contextFile, "operator", "list", "-o", "json")).stdout);
+  const of = (name: string) => listed.operators.filter((each: { name: string }) => each.name === name);
+  expect(of("local")).toHaveLength(1); // whom the hub's own start has made
+  const [{ serial }] = of("dave");
+  expect(await spanwire(fileOf("dave"), "operator", "revoke", "local")).toMatchObject({ code: 4 });
+
+  const byOther = await spanwire(hub.contextFile, "operator", "revoke", "--serial", serial);
+  expect(byOther).toMatchObject({ code: 0, stdout: `revoked dave, ${serial}\n` });
+  const refused = await spanwire(fileOf("dave"), "status");
+  expect(refused).toMatchObject({ code: 4, stderr: expect.stringContaining("was revoked: ask an admin for another") });
+  expect((await spanwire(hub.contextFile, "operator", "list")).stdout).toMatch(
+    /^dave +operator +\w+ .* (now|\d+ s ago)$/m,
+  );
+
+  await create("dave", "viewer");
+  expect(await spanwire(fileOf("dave"), "status")).toMatchObject({ code: 0 });
+  expect(await spanwire(hub.contextFile, "operator", "revoke", "dave")).toMatchObject({ code: 0 });
+  expect(await spanwire(fileOf("dave"), "status")).toMatchObject({ code: 4 });
+  expect(await spanwire(hub.contextFile, "operator", "revoke", "nobody")).toMatchObject({ code: 4 });
+  expect(await spanwire(hub.contextFile, "audit", "tail", "--no-follow")).toMatchObject({
+    stdout: expect.stringContaining("operator.revoke"),
+  });
+});
