@@ -215,6 +215,7 @@ export class Agent {
       settings,
       wish: () => this.#planner,
       paths: () => this.#paths,
+      probes: () => this.#prober,
       hub: () => ({
         health: this.#subscription.health,
         statementProblem: this.#uplink.problem,

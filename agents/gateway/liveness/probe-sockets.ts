@@ -16,6 +16,8 @@ export interface ProbeSocketsOptions {
 
 /** The address comes with the lanes, a moment after they were wanted. */
 const RETRY_MS = 500;
+/** In a row: fewer are no news. */
+const WORRYING_TRIES = 10;
 
 export class ProbeSockets {
   readonly #options: ProbeSocketsOptions;
@@ -45,7 +47,7 @@ export class ProbeSockets {
     }
     for (const address of addresses) {
       if (this.#kept.has(address)) continue;
-      const kept: Kept = { unwanted: new AbortController(), socket: undefined, problem: undefined };
+      const kept: Kept = { unwanted: new AbortController(), socket: undefined, tries: 0, problem: undefined };
       this.#kept.set(address, kept);
       void this.#keep(address, kept);
     }
@@ -77,6 +79,7 @@ export class ProbeSockets {
         else {
           kept.socket = socket;
           kept.problem = undefined;
+          kept.tries = 0;
           onOpened();
         }
         await socket.closed;
@@ -84,9 +87,8 @@ export class ProbeSockets {
         signal.removeEventListener("abort", close);
       } catch (error) {
         this.#failures++;
-        const problem = error instanceof SpanwireError ? error.message : String(error);
-        if (problem !== kept.problem) log.warn({ err: error, retryInMs: RETRY_MS }, "no socket for probes");
-        kept.problem = problem;
+        if (++kept.tries === WORRYING_TRIES) log.warn({ err: error, retryInMs: RETRY_MS }, "no socket for probes");
+        if (kept.tries >= WORRYING_TRIES) kept.problem = error instanceof SpanwireError ? error.message : String(error);
       }
       await clock.sleep(RETRY_MS, signal).catch(() => {});
     }
@@ -96,5 +98,6 @@ export class ProbeSockets {
 interface Kept {
   readonly unwanted: AbortController;
   socket: ProbeSocket | undefined;
+  tries: number;
   problem: string | undefined;
 }

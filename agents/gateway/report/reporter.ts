@@ -23,6 +23,7 @@ import { countEstablished, healthOf, type LaneHealth, linkReport } from "./link-
 import { type HubFacts, mapConditions, type ReportedCondition } from "./map-conditions.ts";
 import { pathReport } from "./path-health.ts";
 import type { Paths } from "./paths.ts";
+import { type ProbeFacts, probeConditions } from "./probe-conditions.ts";
 import { type StatusReports, startStatusReports } from "./status-reports.ts";
 
 export interface ReporterSettings extends Pick<StatementSettings, "dataplane" | "version"> {
@@ -47,6 +48,7 @@ export interface ReporterOptions {
   readonly wish: () => { readonly desired: Desired | undefined; readonly conditions: readonly Condition[] };
   /** Which gateways carry what we send. */
   readonly paths: () => Pick<Paths, "all" | "failovers">;
+  readonly probes: () => ProbeFacts;
   /** How the map and the way to the hub are. */
   readonly hub: () => Omit<HubFacts, "sinceMs" | "nowMs">;
   /** How far the rotation is. */
@@ -118,13 +120,15 @@ export class Reporter {
 
   /** Those of the way to the hub first: the list is cut where it is too long. */
   get conditions(): readonly ReportedCondition[] {
-    const { hub, wish, clock } = this.#options;
+    const { hub, wish, probes, clock } = this.#options;
     const ofHub = mapConditions({ ...hub(), sinceMs: this.#sinceMs, nowMs: clock.now() });
-    return [...ofHub, ...this.#hostConditions, ...wish().conditions].slice(0, LIMITS.conditions).map((condition) => ({
-      type: condition.type,
-      subject: condition.subject.slice(0, LIMITS.subject),
-      message: condition.message.slice(0, LIMITS.message),
-    }));
+    return [...ofHub, ...this.#hostConditions, ...wish().conditions, ...probeConditions(probes())]
+      .slice(0, LIMITS.conditions)
+      .map((condition) => ({
+        type: condition.type,
+        subject: condition.subject.slice(0, LIMITS.subject),
+        message: condition.message.slice(0, LIMITS.message),
+      }));
   }
 
   /** Says soon that something in the status has changed. */
