@@ -9,7 +9,7 @@ import type { ChaosHub } from "./chaos-hub.ts";
 
 export interface Difference {
   readonly gateway: string;
-  /** Where the map says that it is, and where it is. */
+  /** Where the map says that it is, undefined before it names a key; and where it is. */
   readonly said: string | undefined;
   readonly host: string;
   readonly holds: string;
@@ -36,7 +36,9 @@ export async function listDifferences(
   offerAll(map, entries ?? (await readEntries(hub)));
   const compared = gateways.map(async (gateway) => {
     const { clusterId, ordinal, host, kernel } = gateway;
-    const said = map.statements.get(gatewayKey(clusterId, ordinal))?.statement.endpoints[0]?.host;
+    const statement = map.statements.get(gatewayKey(clusterId, ordinal))?.statement;
+    const hasKey = statement?.keys.some(({ epoch }) => epoch === map.epoch?.active) === true;
+    const said = hasKey ? statement?.endpoints[0]?.host : undefined;
     const [holds, wanted] = [kernel.toString(), await gateway.wanted(map)];
     return { gateway: nameOf(gateway), said, host, holds, wanted };
   });
