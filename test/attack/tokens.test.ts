@@ -1,5 +1,3 @@
-import { writeFile } from "node:fs/promises";
-import { createServer } from "node:https";
 import { join } from "node:path";
 import type { SpanwireError } from "@spanwire/core/errors";
 import { parseInvite } from "@spanwire/core/identity/invite";
@@ -10,9 +8,8 @@ import { CALL, createTestGateway, makeDirectory, type RunningHub, startHub } fro
 import { FleetService } from "@spanwire/proto/fleet";
 import { openChannel } from "@spanwire/runtime/grpc/channel";
 import { createClient } from "@spanwire/runtime/grpc/client";
-import { createTestCa } from "@spanwire/runtime/grpc/test-certificates";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { findPorts } from "../lab/find-ports.ts";
+import { type SignIn, serveSignIn } from "../integration/sign-in.ts";
 
 /** Tokens of other issuers open two doors of the hub; each attack is tried at both. */
 type Door = "Register" | "FleetService";
@@ -22,18 +19,14 @@ let directory: Awaited<ReturnType<typeof makeDirectory>>;
 let hub: RunningHub;
 let issuer: TestIssuer;
 let other: TestIssuer;
-let signIn: string;
-let closeSignIn: () => Promise<void>;
+let signIn: SignIn;
 beforeAll(async () => {
   directory = await makeDirectory();
   issuer = await createTestIssuer("RS256", "key-1");
   other = await createTestIssuer("RS256", "key-1");
-  const ca = await createTestCa("CN=sign-in CA");
-  const caFile = join(directory.path, "sign-in-ca.pem");
-  await writeFile(caFile, ca.caPem);
-  ({ url: signIn, close: closeSignIn } = await serveSignIn(await ca.issue({}), issuer.jwks));
+  signIn = await serveSignIn(issuer, directory.path);
   const roles = [{ claim: "/groups", value: "mesh", role: "admin" as const }];
-  const oidc = { port: 0, issuer: signIn, caFile, audience: "spanwire-hub", roles };
+  const oidc = { port: 0, ...signIn.settings, audience: "spanwire-hub", roles };
   hub = await startHub({ dir: join(directory.path, "hub"), operators: { oidc } });
   for (const [clusterId, { jwks }] of [["eu", issuer] as const, ["us", other] as const]) {
     await hub.fleet.inviteCluster({ clusterId, issuer: { ...POD_RULE, jwks } }, CALL);
@@ -41,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await hub?.stop();
-  await closeSignIn?.();
+  await signIn?.[Symbol.asyncDispose]();
   await directory?.[Symbol.asyncDispose]();
 });
 
@@ -55,7 +48,14 @@ const NOW_S = () => Math.floor(Date.now() / 1_000);
 /** What a good token for the door says. */
 function goodClaims(door: Door): Forger["claims"] {
   if (door === "Register") return podClaims({ name: "gateway-0", uid: "u-1" }, Date.now());
-  return { iss: signIn, aud: "spanwire-hub", sub: "alice", iat: NOW_S(), exp: NOW_S() + 600, groups: ["mesh"] };
+  return {
+    iss: signIn.settings.issuer,
+    aud: "spanwire-hub",
+    sub: "alice",
+    iat: NOW_S(),
+    exp: NOW_S() + 600,
+    groups: ["mesh"],
+  };
 }
 
 /** "in", or the reason of the refusal. */
@@ -155,18 +155,3 @@ test("every refusal is in the audit log, and no token", async () => {
   for (const reason of ["JWT_INVALID", "JWT_EXPIRED", "WORKLOAD_ALREADY_JOINED"]) expect(log).toContain(reason);
   expect(log).not.toContain(token.split(".")[2]);
 });
-
-/** A company's sign-in: its discovery and its keys, over TLS. */
-async function serveSignIn(
-  { chainPem, privateKeyPem }: Awaited<ReturnType<Awaited<ReturnType<typeof createTestCa>>["issue"]>>,
-  jwks: string,
-): Promise<{ readonly url: string; readonly close: () => Promise<void> }> {
-  const [port = 0] = await findPorts(1);
-  const url = `https://127.0.0.1:${port}`;
-  const server = createServer({ cert: chainPem, key: Buffer.from(privateKeyPem.reveal()) }, (request, response) => {
-    const isDiscovery = request.url === "/.well-known/openid-configuration";
-    response.end(isDiscovery ? JSON.stringify({ issuer: url, jwks_uri: `${url}/keys` }) : jwks);
-  });
-  await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
-  return { url, close: () => new Promise((resolve) => server.close(() => resolve())) };
-}

@@ -28,7 +28,8 @@ const ALGORITHMS = [
   "EdDSA",
   "Ed25519",
 ] as const;
-const SKEW_S = 60;
+/** How far the clocks of issuer and hub may be apart. */
+export const SKEW_S = 60;
 const MAX_LIFETIME_S = 86_400;
 const MAX_LENGTH = 8_192;
 const KEY_UNKNOWN =

@@ -4,7 +4,7 @@ import type { Clock } from "@spanwire/core/time";
 import type { Call } from "@spanwire/runtime/grpc/interceptor";
 import { type OperatorRole, parseSpiffeId } from "../authority/spiffe-id.ts";
 import type { KeyRing, KeySource } from "../oidc/issuer-keys.ts";
-import { verifyToken } from "../oidc/verify-token.ts";
+import { SKEW_S, verifyToken } from "../oidc/verify-token.ts";
 import { refusal } from "../refusal.ts";
 import type { OperatorView } from "./follow-operators.ts";
 import { serialOf } from "./operator-record.ts";
@@ -64,7 +64,7 @@ export function byBearer(options: BearerOptions): FindOperator {
         "your token gives no role here: ask an admin to be put into a group that does",
       );
     }
-    const leftMs = (payload.exp ?? 0) * 1_000 - nowMs;
+    const leftMs = ((payload.exp ?? 0) + SKEW_S) * 1_000 - nowMs;
     return { name: name.slice(0, MAX_NAME_LENGTH), role, onRevoked: (listener) => after(clock, leftMs, listener) };
   };
 }
