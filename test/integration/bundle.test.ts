@@ -6,6 +6,7 @@ import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { copyCheckout } from "../lab/copy-checkout.ts";
 import { CHECKOUT } from "../lab/vm/run.ts";
+import { shownCommand } from "./readmes.ts";
 
 const run = promisify(execFile);
 
@@ -18,10 +19,14 @@ beforeAll(async () => {
   const copy = join(directory, "checkout");
   await copyCheckout(copy);
   await symlink(join(CHECKOUT, "node_modules"), join(copy, "node_modules"));
-  const pack = `npm run --silent build && npm pack --silent --pack-destination ${directory} ./services/cli/dist`;
-  await run("sh", ["-c", pack], { cwd: copy });
-  const prefix = ["--prefix", directory, "--offline", "--cache", join(directory, "cache")];
-  await run("npm", ["install", "-g", ...prefix, "spanwire-0.1.0.tgz"], { cwd: directory });
+  const settings = {
+    npm_config_prefix: directory,
+    npm_config_offline: "true",
+    npm_config_cache: join(directory, "cache"),
+  };
+  for (const command of [await shownCommand("npm run build"), await shownCommand("npm install -g")]) {
+    await run("sh", ["-c", command], { cwd: copy, env: { ...process.env, ...settings } });
+  }
   spanwire = join(directory, "bin/spanwire");
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
