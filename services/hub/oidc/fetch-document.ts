@@ -4,7 +4,7 @@ import { SpanwireError } from "@spanwire/core/errors";
 
 export interface FetchOptions {
   /** CAs as PEM; undefined takes those of the system. */
-  readonly caPem: string | undefined;
+  readonly caPem?: string | undefined;
   readonly timeoutMs?: number;
 }
 

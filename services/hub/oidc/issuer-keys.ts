@@ -10,7 +10,7 @@ import { readJwks } from "./read-jwks.ts";
 export type KeySource =
   | { readonly kind: "given"; readonly jwks: string }
   /** OpenID Connect Discovery below this URL. */
-  | { readonly kind: "published"; readonly url: string; readonly caPem: string | undefined };
+  | { readonly kind: "published"; readonly url: string; readonly caPem?: string | undefined };
 
 export interface IssuerKeys {
   /** Finds the key of a token's header; throws jose's errors where there is none. */

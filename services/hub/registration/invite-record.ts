@@ -10,7 +10,7 @@ export interface InviteRecord {
   readonly clusterId: Invite["clusterId"];
   readonly source: KeySource;
   /** What `iss` must be; undefined takes what the issuer says of itself, or anything where only keys were given. */
-  readonly issuer: string | undefined;
+  readonly issuer?: string | undefined;
   readonly audience: string;
   readonly rule: WorkloadRule;
   readonly createdAtMs: number;
@@ -29,9 +29,9 @@ const schema = z.strictObject({
   clusterId: z.string(),
   source: z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("given"), jwks: z.string() }),
-    z.strictObject({ kind: z.literal("published"), url: z.string(), caPem: z.union([z.string(), z.undefined()]) }),
+    z.strictObject({ kind: z.literal("published"), url: z.string(), caPem: z.string().optional() }),
   ]),
-  issuer: z.union([z.string(), z.undefined()]),
+  issuer: z.string().optional(),
   audience: z.string(),
   rule: z.strictObject({
     subject: z.string(),
@@ -50,7 +50,7 @@ export function encodeInvite(invite: InviteRecord): Uint8Array {
 /** Throws `corrupt` for what `encodeInvite` has not written. */
 export function decodeInvite(key: string, stored: Uint8Array): InviteRecord {
   try {
-    return schema.parse({ issuer: undefined, ...JSON.parse(Buffer.from(stored).toString()) });
+    return schema.parse(JSON.parse(Buffer.from(stored).toString()));
   } catch (cause) {
     throw new SpanwireError("corrupt", `registry key "${key}": not an invite`, { cause });
   }
