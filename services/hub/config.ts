@@ -2,8 +2,22 @@
 import { LOG_LEVELS } from "@spanwire/runtime/log/create-log";
 import { z } from "zod";
 import { OPERATOR_ROLES } from "./authority/spiffe-id.ts";
+import { checkCron, isTimeZone } from "./planning/schedule.ts";
 import { secretsSchema } from "./secrets/secrets-config.ts";
 
+const cron = z.string().check((context) => {
+  try {
+    checkCron(context.value);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    context.issues.push({ code: "custom", message, input: context.value });
+  }
+});
+const timeZone = z.string().check((context) => {
+  if (isTimeZone(context.value)) return;
+  const message = `"${context.value}" is no time zone: write one as in "Europe/Berlin"`;
+  context.issues.push({ code: "custom", message, input: context.value });
+});
 const pointer = z.string().startsWith("/");
 const port = z.number().int().min(0).max(65_535);
 
@@ -38,6 +52,14 @@ export const hubConfigSchema = z.strictObject({
     .strictObject({
       /** A gateway of which nobody has heard anything for so long is not waited for. */
       absentAfterSeconds: z.number().positive().default(300),
+      /** When keys rotate by themselves; absent is when an operator asks. */
+      schedule: z
+        .strictObject({
+          at: z.union([z.strictObject({ everyDays: z.number().positive() }), z.strictObject({ cron })]),
+          timeZone: timeZone.default("UTC"),
+          blackouts: z.array(z.strictObject({ cron, hours: z.number().positive() })).default([]),
+        })
+        .optional(),
     })
     .prefault({}),
   operators: z

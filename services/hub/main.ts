@@ -156,6 +156,7 @@ export async function run(config: HubConfig, { log, searchPath, signal, onReady 
         nats: connections.state,
         connectCount: () => gateways.connectCount,
         ...rotation,
+        schedule: config.rotation.schedule,
         leaseMs: ADMISSION_LEASE_MS,
         record: audit.record,
         trimAudit: audit.trim,

@@ -53,6 +53,7 @@ const nobody = {
   reports: { get: () => NOTHING_HEARD, sinceMs: 0 },
   readProgress: createProgressReader(),
   absentAfterMs: HOUR_MS,
+  schedule: undefined,
 };
 
 function startLeading(clock: FakeClock) {

@@ -15,6 +15,7 @@ import { createRotator } from "./rotate.ts";
 import { rotationConditions } from "./rotation-conditions.ts";
 import { listRotations } from "./rotation-history.ts";
 import { askAbort, askOpen } from "./rotation-request.ts";
+import type { Schedule } from "./schedule.ts";
 
 const ABSENT_MS = 60_000;
 const { signal } = new AbortController();
@@ -44,13 +45,14 @@ beforeEach(async () => {
 });
 afterEach(() => hub[Symbol.asyncDispose]());
 
-function lead(): void {
+function lead(schedule?: Schedule): void {
   const look = createRotator({
     ...hub.options,
     clock,
     reports: { get: ({ clusterId }) => reports.get(clusterId) ?? NOTHING_HEARD, sinceMs: clock.now() },
     readProgress: createProgressReader(),
     absentAfterMs: ABSENT_MS,
+    schedule,
     record: ({ action }) => void audited.push(action),
   });
   step = () => look(signal);
@@ -241,6 +243,38 @@ test("a step that takes long is a condition that names the pair and the reason",
       message: expect.stringMatching(/^the rotation to epoch 1 waits for .*: no probe passes both ways on plane b/),
     })),
   );
+});
+
+test("rotates by schedule: once when it is due, not in a blackout, and again only a period after its end", async () => {
+  const HOUR_MS = 3_600_000;
+  clock.step(Math.ceil(clock.now() / HOUR_MS) * HOUR_MS - clock.now());
+  const hour = new Date(clock.now()).getUTCHours();
+  lead({ at: { everyDays: 0.5 }, timeZone: "UTC", blackouts: [{ cron: `0 ${(hour + 12) % 24} * * *`, hours: 2 }] });
+  await bothObey([0n]);
+  const look = async () => {
+    for (const id of ["eu", "us"]) report(id, PairPhase.DONE); // they are heard all the time
+    await step();
+    await step();
+    return now();
+  };
+  // The record is older than half a day: it is the mesh's first.
+  expect(await look()).toBe("open 0 1");
+  await bothObey([0n, 1n], PairPhase.DRAINED);
+  await step();
+  await bothObey([1n]);
+  await step();
+  expect(now()).toBe("steady 1 -");
+  clock.step(12 * HOUR_MS - 60_000);
+  expect(await look()).toBe("steady 1 -");
+  clock.step(2 * 60_000);
+  expect(await look()).toBe("steady 1 -"); // due, and blacked out
+  clock.step(2 * HOUR_MS);
+  expect(await look()).toBe("open 1 2");
+  await step();
+  expect((await listRotations(store.registry)).map(({ request }) => request)).toEqual([
+    expect.stringMatching(/^scheduled-/),
+    expect.stringMatching(/^scheduled-/),
+  ]);
 });
 
 test("an agent that says nothing of rotation keeps one from opening", async () => {

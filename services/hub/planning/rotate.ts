@@ -15,13 +15,16 @@ import type { ReportView } from "../status/report-view.ts";
 import { type ReadProgress, rotationProgress } from "../status/rotation-progress.ts";
 import { type EpochRecord, findEpochRecord, writeEpochRecord } from "./epoch-record.ts";
 import { noteRotation } from "./rotation-history.ts";
-import { clearRequest, findRequest, type HeldRequest, isObeyed } from "./rotation-request.ts";
+import { askOpen, clearRequest, findRequest, type HeldRequest, isObeyed } from "./rotation-request.ts";
+import { dueAtMs, isBlackedOut, type Schedule } from "./schedule.ts";
 
 export interface RotateOptions extends WriterOptions {
   readonly reports: Pick<ReportView, "get" | "sinceMs">;
   readonly readProgress: ReadProgress;
   /** A gateway of which nobody has heard anything for so long is not waited for. */
   readonly absentAfterMs: number;
+  /** Undefined rotates on request only. */
+  readonly schedule: Schedule | undefined;
   /** For the audit log. */
   readonly record: RecordEntry;
 }
@@ -41,11 +44,25 @@ export function createRotator(options: RotateOptions): (signal: AbortSignal) => 
     if (notedRevision !== record.revision) await noteRotation(store.registry, record);
     notedRevision = record.revision;
     const isRunning = record.view.state === "open" || record.view.state === "closing";
-    if (!isRunning && request === undefined) return REST_MS;
+    if (!isRunning && request === undefined && !(await askWhenDue(options, record))) return REST_MS;
     await advance(options, record, request, signal);
     return ROTATING_MS;
   };
 }
+
+/** Whether the schedule asks for a rotation now; a blackout only puts it off. */
+async function askWhenDue({ store, schedule, clock, record: audit }: RotateOptions, record: EpochRecord) {
+  const nowMs = clock.now();
+  if (schedule === undefined || nowMs < dueAtMs(schedule, record.writtenAtMs) || isBlackedOut(schedule, nowMs)) {
+    return false;
+  }
+  const request = `scheduled-${record.view.generation}`;
+  await askOpen(store.registry, record, request);
+  audit({ ...HUB, action: "rotation.ask", target: EPOCH_KEY, message: "by schedule", after: JSON.stringify({ request }) });
+  return true;
+}
+
+const HUB = { actor: { kind: "hub" } } as const;
 
 /** The request that is still to be obeyed; one that has been is taken away. */
 async function pendingRequest({ store, map }: RotateOptions): Promise<HeldRequest | undefined> {
@@ -73,7 +90,7 @@ async function advance(
   const next = { view: step.epoch, request: opens ? held.request.id : request };
   if (!(await writeEpochRecord(options, before, next, signal))) return;
   record({
-    actor: { kind: "hub" },
+    ...HUB,
     action: `rotation.${next.view.state}`,
     target: EPOCH_KEY,
     before: stateJson(EpochSchema, before.epoch),
