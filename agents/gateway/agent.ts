@@ -188,6 +188,7 @@ export class Agent {
       onConfirmed: () => this.#onConfirmed(),
       onLost: () => this.#uplink.wake(),
       onConnected: () => this.#onConnected(),
+      onHead: () => this.#reporter.onHead(),
     });
     this.#renewal = startRenewal({
       ...shared,

@@ -148,6 +148,31 @@ describe("status reports", () => {
     await reports.done;
   });
 
+  test("a head shortly before the next one is due brings it forward, and gateways keep together from then on", async () => {
+    const { clock, reports, times, stop } = start();
+    await clock.advance(15_000);
+    for (let n = 0; n < 9; n++) {
+      await clock.advance(10_000);
+      reports.onHead();
+      await clock.advance(0);
+    }
+    expect(times()).toEqual([0, 15_000, 45_000, 75_000, 105_000]);
+    for (let n = 0; n < 3; n++) {
+      await clock.advance(n === 0 ? 3_000 : 10_000);
+      reports.onHead();
+      await clock.advance(0);
+    }
+    expect(times().slice(5)).toEqual([128_000]);
+    for (let n = 0; n < 6; n++) {
+      await clock.advance(10_000);
+      reports.onHead();
+      await clock.advance(0);
+    }
+    expect(times().slice(6)).toEqual([158_000, 188_000]);
+    stop.abort();
+    await reports.done;
+  });
+
   test("soon after a change, at most once a second", async () => {
     const { clock, reports, times, stop } = start();
     await clock.advance(5_000);

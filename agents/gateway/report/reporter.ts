@@ -136,6 +136,11 @@ export class Reporter {
     this.#status.changed();
   }
 
+  /** A head came: from the hub to all gateways at once. */
+  onHead(): void {
+    this.#status.onHead();
+  }
+
   /** The connection is there, or back. */
   connected(): void {
     this.#acknowledger.connected();

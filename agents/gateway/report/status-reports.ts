@@ -1,4 +1,9 @@
-/** @module Sends the status: every 30 s, and soon after something in it has changed. */
+/**
+ * @module Sends the status: every 30 s, and soon after something in it has changed.
+ *
+ * A head that comes shortly before the interval ends is taken for its end. Gateways that heard it at the same time then
+ * report together, so that hub and NATS wake up once for hundreds of statuses: a single one costs them five times as much.
+ */
 import { toBinary } from "@bufbuild/protobuf";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { type GatewayRef, upSubject } from "@spanwire/core/subjects";
@@ -25,10 +30,14 @@ export interface StatusReportsOptions {
 export interface StatusReports {
   /** Says that something changed, or that the connection is back. */
   changed(): void;
+  /** Says that a head has come. */
+  onHead(): void;
   readonly done: Promise<void>;
 }
 
 const INTERVAL_MS = 30_000;
+/** A little less than heads are apart at rest: one of them falls into it, and the next one after a report does not. */
+const EARLY_MS = 9_500;
 /** Between two, however much changes. */
 const MIN_INTERVAL_MS = 1_000;
 
@@ -37,7 +46,7 @@ export function startStatusReports(options: StatusReportsOptions): StatusReports
   const subject = upSubject(self, "status");
   let isChanged = true;
   let [lastSentMs, lastIntervalMs] = [Number.NEGATIVE_INFINITY, clock.now()];
-  // Agents that were started together must not report together.
+  // Agents that were started together must not all report at once.
   let restMs = intervalMs * random();
 
   const { wake, done } = startLoop({
@@ -68,6 +77,12 @@ export function startStatusReports(options: StatusReportsOptions): StatusReports
     done,
     changed() {
       isChanged = true;
+      wake();
+    },
+    onHead() {
+      const earlyMs = Math.min(EARLY_MS, intervalMs / 3);
+      if (timeLeftMs(lastIntervalMs, intervalMs - earlyMs, clock.now()) > 0) return;
+      restMs = 0;
       wake();
     },
   };

@@ -36,6 +36,8 @@ export interface SubscriptionOptions {
   readonly onLost: () => void;
   /** Called when the connection is there, and each time it is back. */
   readonly onConnected: () => void;
+  /** Called at each new head. */
+  readonly onHead?: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -194,9 +196,10 @@ export class Subscription {
     const before = this.#intake.state.known;
     const effects = this.#intake.head(bytes, nowMs);
     const { known } = this.#intake.state;
-    if (known !== before && known?.hubTimeMs !== undefined)
-      this.#head = { heardAtMs: nowMs, hubTimeMs: known.hubTimeMs };
+    const isNew = known !== before && known?.hubTimeMs !== undefined;
+    if (isNew) this.#head = { heardAtMs: nowMs, hubTimeMs: known.hubTimeMs };
     this.#perform(effects);
+    if (isNew) this.#options.onHead?.();
   }
 
   #onTimer(): number | undefined {
