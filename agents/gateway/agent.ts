@@ -16,6 +16,7 @@ import type { Clock, Random } from "@spanwire/core/time";
 import type { AdmittedGateway } from "@spanwire/proto/record";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
 import type { Logger } from "@spanwire/runtime/log/logger";
+import { endWith } from "@spanwire/runtime/loop/end-with";
 import { connectAgent } from "./connection.ts";
 import { Dataplane, type Reported } from "./dataplane/dataplane.ts";
 import { networkFacts } from "./dataplane/local-networks.ts";
@@ -143,7 +144,8 @@ export class Agent {
   private constructor(options: AgentOptions, parts: Parts) {
     const { membership, identity, kernel, settings, clock, random, log } = options;
     const { self, map, store, own } = parts;
-    const signal = AbortSignal.any([options.signal, this.#ended.signal]);
+    const { signal } = this.#ended;
+    endWith(options.signal, this.#ended);
     const shared = { self, clock, random, log, signal, nats: () => this.#nats };
     this.#options = { ...options, signal };
     this.#self = self;

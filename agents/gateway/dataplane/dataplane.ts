@@ -3,6 +3,7 @@ import type { Compiled } from "@spanwire/core/desired/compile";
 import type { Desired } from "@spanwire/core/desired/desired";
 import type { Clock, Random } from "@spanwire/core/time";
 import { classifyFailure, type Failure } from "@spanwire/runtime/loop/classify-failure";
+import { endWith } from "@spanwire/runtime/loop/end-with";
 import { type Loop, startLoop } from "@spanwire/runtime/loop/loop";
 import type { Kernel } from "../kernel/port.ts";
 import { Endpoints } from "./endpoints.ts";
@@ -47,7 +48,6 @@ export class Dataplane {
   readonly #reconciler: Reconciler;
   readonly #forwardWatch: ForwardWatch;
   readonly #ended = new AbortController();
-  readonly #signal: AbortSignal;
   #loop: Loop | undefined;
   #wish: Desired | undefined;
   #version = 0;
@@ -64,7 +64,7 @@ export class Dataplane {
     const { kernel, resolve, clock } = options;
     this.#reconciler = new Reconciler(kernel, new Endpoints({ resolve, clock, onResolved: () => this.look() }));
     this.#forwardWatch = new ForwardWatch({ firewall: kernel.firewall, clock });
-    this.#signal = AbortSignal.any([options.signal, this.#ended.signal]);
+    endWith(options.signal, this.#ended);
   }
 
   /**
@@ -87,7 +87,7 @@ export class Dataplane {
   /** Resolves after the signal has aborted and the change in flight has been made; rejects with the error of a bug. */
   async run(): Promise<void> {
     const { clock, random, onFailure } = this.#options;
-    this.#loop = startLoop({ step: () => this.#step(), onFailure, clock, random, signal: this.#signal });
+    this.#loop = startLoop({ step: () => this.#step(), onFailure, clock, random, signal: this.#ended.signal });
     try {
       await Promise.all([this.#loop.done, this.#watch(), this.#tick()]);
     } finally {
@@ -110,7 +110,7 @@ export class Dataplane {
     if (wish === undefined) return;
     if (!this.#mustLook) {
       const version = this.#version;
-      const outcome = await this.#reconciler.fast(wish, this.#takeChanged(), this.#signal);
+      const outcome = await this.#reconciler.fast(wish, this.#takeChanged(), this.#ended.signal);
       if (outcome !== undefined) return this.#report({ ...outcome, version });
     }
     this.#mustLook = false; // before anything is read: what happens from now on needs a look of its own
@@ -131,7 +131,7 @@ export class Dataplane {
       version = this.#version;
       return this.#wish ?? wish;
     };
-    const outcome = await this.#reconciler.full(read, this.#signal);
+    const outcome = await this.#reconciler.full(read, this.#ended.signal);
     this.#report({ ...outcome, foreignDrop, version });
   }
 
@@ -149,16 +149,16 @@ export class Dataplane {
 
   async #watch(): Promise<void> {
     const { kernel, clock, onFailure } = this.#options;
-    while (!this.#signal.aborted) {
+    while (!this.#ended.signal.aborted) {
       try {
-        for await (const _ of kernel.network.watch(this.#signal)) this.#onEvent();
+        for await (const _ of kernel.network.watch(this.#ended.signal)) this.#onEvent();
       } catch (error) {
-        if (this.#signal.aborted) return;
+        if (this.#ended.signal.aborted) return;
         const failure = classifyFailure(error);
         if (failure === "bug") throw error;
         onFailure(error, failure, RETRY_MS);
         this.look(); // what happened meanwhile was not seen
-        await clock.sleep(RETRY_MS, this.#signal).catch(() => {});
+        await clock.sleep(RETRY_MS, this.#ended.signal).catch(() => {});
       }
     }
   }
@@ -171,8 +171,8 @@ export class Dataplane {
 
   async #tick(): Promise<void> {
     const { clock, everyMs = EVERY_MS } = this.#options;
-    while (!this.#signal.aborted) {
-      await clock.sleep(everyMs, this.#signal).catch(() => {});
+    while (!this.#ended.signal.aborted) {
+      await clock.sleep(everyMs, this.#ended.signal).catch(() => {});
       this.look();
     }
   }
@@ -181,7 +181,7 @@ export class Dataplane {
   #lookIn(ms: number): void {
     if (this.#dueInMs <= ms) return;
     this.#dueInMs = ms;
-    this.#options.clock.sleep(ms, this.#signal).then(
+    this.#options.clock.sleep(ms, this.#ended.signal).then(
       () => {
         this.#dueInMs = Number.POSITIVE_INFINITY;
         this.look();

@@ -58,7 +58,7 @@ export class GatewayWatch {
   readonly #session: number;
   /** One for all lanes, so that the other can tell what we said last. */
   #sequence = 0;
-  readonly #lanes = new Map<Plane, WatchedLane>();
+  #lanes: readonly WatchedLane[] = [];
   #hold: HoldDown = FRESH;
   #probedSinceMs: number | undefined;
   #received = 0;
@@ -82,18 +82,16 @@ export class GatewayWatch {
 
   /** Makes these its lanes; one that stays keeps what was seen. */
   setLanes(lanes: readonly ProbedLane[]): void {
-    const wanted = new Map(lanes.map((lane) => [lane.plane, lane]));
-    for (const [plane, { probed }] of this.#lanes) {
-      const next = wanted.get(plane);
-      if (next?.from === probed.from && next.to === probed.to) wanted.delete(plane);
-      else this.#lanes.delete(plane);
-    }
-    for (const [plane, probed] of wanted) this.#lanes.set(plane, { probed, state: openLane(this.#session) });
+    const former = this.#lanes;
+    this.#lanes = lanes.map((probed) => {
+      const stays = former.find((lane) => isSameLane(lane.probed, probed));
+      return stays ?? { probed, state: openLane(this.#session) };
+    });
   }
 
   /** Takes a probe in that came by the plane; false for one that is repeated or late. */
   hear(plane: Plane, probe: Probe, nowMs: number): boolean {
-    const lane = this.#lanes.get(plane);
+    const lane = this.#lanes.find(({ probed }) => probed.plane === plane);
     if (lane === undefined) return false;
     this.#received++;
     const state = hearProbe(lane.state, probe, nowMs);
@@ -106,7 +104,7 @@ export class GatewayWatch {
   look(outlook: Outlook, nowMs: number, canSend: (from: string) => boolean): Look {
     const send: Datagram[] = [];
     let againAtMs = Number.POSITIVE_INFINITY;
-    for (const lane of this.#lanes.values()) {
+    for (const lane of this.#lanes) {
       againAtMs = Math.min(againAtMs, lapsesAtMs(lane.state, nowMs));
       if (!canSend(lane.probed.from)) continue;
       const { use, isDraining, sendsOn, generation } = outlook;
@@ -126,16 +124,12 @@ export class GatewayWatch {
   }
 
   #see(nowMs: number): GatewayView {
-    const states = [...this.#lanes].map(([plane, { state }]) => [plane, state] as const);
-    this.#hold = see(
-      this.#hold,
-      states.some(([, state]) => isUp(state, nowMs)),
-      nowMs,
-    );
-    const last = states.reduce<HeardProbe | undefined>((best, [, { heard }]) => later(best, heard), undefined);
+    const anyUp = this.#lanes.some(({ state }) => isUp(state, nowMs));
+    this.#hold = see(this.#hold, anyUp, nowMs);
+    const last = this.#lanes.reduce<HeardProbe | undefined>((best, { state }) => later(best, state.heard), undefined);
     return {
       verdict: judge(this.#hold, this.#probedSinceMs, nowMs),
-      lanes: new Map(states.map(([plane, state]) => [plane, describe(state, nowMs)])),
+      lanes: new Map(this.#lanes.map(({ probed, state }) => [probed.plane, describe(state, nowMs)])),
       word: last && word(last),
       heardAtMs: last?.atMs,
     };
@@ -153,6 +147,10 @@ function describe(state: LaneState, nowMs: number): LaneView {
 
 function word({ probe: { isDraining, sendsOn, generation } }: HeardProbe): Word {
   return { isDraining, sendsOn, generation };
+}
+
+function isSameLane(a: ProbedLane, b: ProbedLane): boolean {
+  return a.plane === b.plane && a.from === b.from && a.to === b.to;
 }
 
 /** Of one session the sequence tells, of two the arrival. */

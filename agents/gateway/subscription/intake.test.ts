@@ -13,7 +13,7 @@ const SLOW_MACHINE_MS = 60_000;
 /** Signatures that cost nothing: whose they are is what `open.test.ts` of the records tests with real keys. */
 const FORGED = 1;
 const crypto = {
-  sha256: (bytes: Uint8Array) => new Uint8Array(createHash("sha256").update(bytes).digest()),
+  sha256: (data: Uint8Array | string) => new Uint8Array(createHash("sha256").update(data).digest()),
   verify: (_key: Uint8Array, _message: Uint8Array, signature: Uint8Array) => signature[0] !== FORGED,
 };
 const signerFrom = (seed: number): Signer => ({

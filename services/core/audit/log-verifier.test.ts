@@ -15,7 +15,7 @@ import { NOW_MS, type TestLog, testChange, testLog } from "./testing.ts";
 const PKCS8 = Buffer.from("302e020100300506032b657004220420", "hex");
 const SPKI = Buffer.from("302a300506032b6570032100", "hex");
 const crypto = {
-  sha256: (bytes: Uint8Array) => new Uint8Array(createHash("sha256").update(bytes).digest()),
+  sha256: (data: Uint8Array | string) => new Uint8Array(createHash("sha256").update(data).digest()),
   verify: (key: Uint8Array, message: Uint8Array, signature: Uint8Array) =>
     verifySignature(
       null,

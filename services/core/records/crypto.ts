@@ -10,8 +10,8 @@ export interface Signer {
   sign(message: Uint8Array): Promise<Uint8Array>;
 }
 
-/** 32 bytes. */
-export type Sha256 = (bytes: Uint8Array) => Uint8Array;
+/** 32 bytes, of bytes or of UTF-8 text. */
+export type Sha256 = (data: Uint8Array | string) => Uint8Array;
 
 /** The first 8 bytes of the key's SHA-256: says which key to try, proves nothing. */
 export function keyIdOf(publicKey: Uint8Array, sha256: Sha256): Uint8Array {

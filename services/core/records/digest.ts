@@ -9,7 +9,6 @@ import type { Sha256 } from "./crypto.ts";
 import type { Order } from "./order.ts";
 
 const WORDS = 8;
-const encoder = new TextEncoder();
 
 export class Digest {
   readonly #sum = new Uint32Array(WORDS);
@@ -36,7 +35,7 @@ export class Digest {
   }
 
   #accumulate(key: string, order: Order, sign: 1 | -1): void {
-    const hash = this.#sha256(encoder.encode(`${key}\0${order.incarnation}\0${order.generation}`));
+    const hash = this.#sha256(`${key}\0${order.incarnation}\0${order.generation}`);
     const view = new DataView(hash.buffer, hash.byteOffset, hash.byteLength);
     let carry = 0;
     for (let word = WORDS - 1; word >= 0; word--) {

@@ -37,12 +37,15 @@ export function appliedKey(clusterId: string, ordinal: number): string {
 /** Never throws: what has no known form is of unknown type. */
 export function parseKey(key: string): RecordKey {
   if (FIXED.has(key)) return { type: key as typeof MESH_KEY };
-  const [type, clusterId = "", ordinal = "", ...rest] = key.split(".");
-  if (rest.length === 0 && DNS_LABEL.test(clusterId)) {
-    if (type === "cluster" && ordinal === "") return { type, clusterId };
-    if ((type === "gateway" || type === "applied") && ORDINAL.test(ordinal)) {
-      return { type, clusterId, ordinal: Number(ordinal) };
-    }
+  const dot = key.indexOf(".");
+  const type = key.slice(0, dot);
+  if (type === "cluster") {
+    const clusterId = key.slice(dot + 1);
+    if (DNS_LABEL.test(clusterId)) return { type, clusterId };
+  } else if (type === "gateway" || type === "applied") {
+    const last = key.lastIndexOf(".");
+    const [clusterId, ordinal] = [key.slice(dot + 1, last), key.slice(last + 1)];
+    if (DNS_LABEL.test(clusterId) && ORDINAL.test(ordinal)) return { type, clusterId, ordinal: Number(ordinal) };
   }
   return { type: "unknown", key };
 }

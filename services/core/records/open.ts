@@ -1,7 +1,7 @@
 /** @module Opens a record: verifies before it decodes, then checks that its signer may say what it says. */
 import { fromBinary } from "@bufbuild/protobuf";
 import { type Payload, PayloadSchema, type Record, RecordSchema } from "@spanwire/proto/record";
-import { keyIdOf, type Sha256, type Verify } from "./crypto.ts";
+import type { Verify } from "./crypto.ts";
 import { equalBytes } from "./digest.ts";
 import { parseKey } from "./key.ts";
 import type { Order } from "./order.ts";
@@ -46,17 +46,18 @@ export type Opened =
 export interface OpenOptions {
   readonly trust: Trust;
   readonly verify: Verify;
-  readonly sha256: Sha256;
+  /** `keyIdOf`, perhaps with a memory. */
+  readonly keyId: (publicKey: Uint8Array) => Uint8Array;
 }
 
 type Role = "root" | "online" | "gateway";
 
 /** Opens the record stored under `key`. Never throws: whatever is wrong with the bytes is a refusal. */
-export function openRecord(key: string, bytes: Uint8Array, { trust, verify, sha256 }: OpenOptions): Opened {
+export function openRecord(key: string, bytes: Uint8Array, { trust, verify, keyId }: OpenOptions): Opened {
   const envelope = tryDecode(() => fromBinary(RecordSchema, bytes));
   if (envelope === undefined) return refuse("MALFORMED", `record "${key}": not a record`);
 
-  const signer = findSigner(key, envelope, { trust, sha256 });
+  const signer = findSigner(key, envelope, { trust, keyId });
   if (signer === undefined) return refuse("UNKNOWN_SIGNER", `record "${key}": signed by nobody who may sign it`);
   if (!verify(signer.publicKey, recordSigningInput(trust.meshId, key, envelope.payload), signer.signature)) {
     return refuse("BAD_SIGNATURE", `record "${key}": the signature does not match`);
@@ -84,10 +85,10 @@ interface FoundSigner {
 function findSigner(
   key: string,
   { signatures }: Record,
-  { trust, sha256 }: Pick<OpenOptions, "trust" | "sha256">,
+  { trust, keyId }: Pick<OpenOptions, "trust" | "keyId">,
 ): FoundSigner | undefined {
   for (const candidate of candidates(key, trust)) {
-    const id = keyIdOf(candidate.publicKey, sha256);
+    const id = keyId(candidate.publicKey);
     const match = signatures.find((signature) => equalBytes(signature.keyId, id));
     if (match !== undefined) return { ...candidate, signature: match.value };
   }

@@ -18,7 +18,7 @@ function rawPublicKey(key: KeyObject): Uint8Array {
 }
 
 const crypto = {
-  sha256: (bytes: Uint8Array) => new Uint8Array(createHash("sha256").update(bytes).digest()),
+  sha256: (data: Uint8Array | string) => new Uint8Array(createHash("sha256").update(data).digest()),
   verify: (publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array) =>
     verify(null, message, { key: Buffer.concat([SPKI, publicKey]), format: "der", type: "spki" }, signature),
 };

@@ -5,7 +5,7 @@
  * the tombstone stays. A refused record changes nothing.
  */
 import type { Admission, Delegation, Epoch, LinkPolicy, Mesh, Payload, Statement } from "@spanwire/proto/record";
-import type { Sha256, Verify } from "./crypto.ts";
+import { keyIdOf, type Sha256, type Verify } from "./crypto.ts";
 import { Digest, equalBytes } from "./digest.ts";
 import { DELEGATION_KEY, EPOCH_KEY, gatewayKey, LINK_POLICY_KEY, MESH_KEY, parseKey } from "./key.ts";
 import { type OpenedRecord, openRecord, type RefusalReason, signedBytes, type Trust } from "./open.ts";
@@ -60,7 +60,8 @@ export class RecordMap {
         return gateway && { key: gateway.identityKey, incarnation: gateway.incarnation };
       },
     };
-    this.#open = (key, bytes) => openRecord(key, bytes, { trust, verify, sha256 });
+    const keyId = rememberKeyIds(sha256);
+    this.#open = (key, bytes) => openRecord(key, bytes, { trust, verify, keyId });
   }
 
   /** Takes one stored record; verifies only what is not already held byte for byte. */
@@ -209,6 +210,7 @@ export class RecordMap {
   /** Makes the key own what this statement claims, and nothing else. */
   #own(key: string, statement: Statement | undefined): void {
     const former = this.#statements.get(key)?.statement;
+    if (former !== undefined && statement !== undefined && claimsSame(former, statement)) return;
     const claims = statement === undefined ? [] : keyClaims(statement);
     for (const claim of former === undefined ? [] : keyClaims(former)) {
       if (!claims.includes(claim) && this.#keyOwners.get(claim) === key) this.#keyOwners.delete(claim);
@@ -218,9 +220,35 @@ export class RecordMap {
 
   #findOtherOwner({ key, payload }: OpenedRecord): string | undefined {
     if (payload.body.case !== "statement") return undefined;
+    const former = this.#statements.get(key)?.statement;
+    if (former !== undefined && claimsSame(former, payload.body.value)) return undefined;
     const owners = keyClaims(payload.body.value).map((claim) => this.#keyOwners.get(claim));
     return owners.find((owner) => owner !== undefined && owner !== key);
   }
+}
+
+/** Few keys sign much: each hash costs as much as decoding a record, and each kept one half as much memory. */
+const KEY_IDS = 32;
+
+function rememberKeyIds(sha256: Sha256): (publicKey: Uint8Array) => Uint8Array {
+  const known = new Map<Uint8Array, Uint8Array>();
+  return (publicKey) => {
+    const keyId = known.get(publicKey) ?? keyIdOf(publicKey, sha256);
+    if (known.size >= KEY_IDS) known.clear();
+    known.set(publicKey, keyId);
+    return keyId;
+  };
+}
+
+/** As most statements do that follow another: where a gateway is changes more often than its keys. */
+function claimsSame(a: Statement, b: Statement): boolean {
+  return (
+    a.keys.length === b.keys.length &&
+    a.keys.every(({ epoch, publicKey }, index) => {
+      const other = b.keys[index];
+      return other !== undefined && epoch === other.epoch && equalBytes(publicKey, other.publicKey);
+    })
+  );
 }
 
 function keyClaims(statement: Statement): string[] {
