@@ -29,7 +29,8 @@ export interface RotateOptions extends WriterOptions {
   readonly record: RecordEntry;
 }
 
-const REST_MS = 1_000;
+/** How long a request waits at most. */
+const REST_MS = 3_000;
 const ROTATING_MS = 250;
 
 /** Makes the step of a loop. At rest it reads one key of the registry and looks at no gateway. */
@@ -58,7 +59,13 @@ async function askWhenDue({ store, schedule, clock, record: audit }: RotateOptio
   }
   const request = `scheduled-${record.view.generation}`;
   await askOpen(store.registry, record, request);
-  audit({ ...HUB, action: "rotation.ask", target: EPOCH_KEY, message: "by schedule", after: JSON.stringify({ request }) });
+  audit({
+    ...HUB,
+    action: "rotation.ask",
+    target: EPOCH_KEY,
+    message: "by schedule",
+    after: JSON.stringify({ request }),
+  });
   return true;
 }
 

@@ -71,8 +71,8 @@ export interface HubMapOptions {
   readonly signal: AbortSignal;
 }
 
-/** How often the store is asked whether it is still the one that we follow. */
-const CHECK_MS = 2_000;
+/** How often the store is asked whether it is still the one that we follow: of most that happens to it the watch tells. */
+const CHECK_MS = 5_000;
 const BACKOFF = { baseMs: 100, capMs: 2_000 };
 
 /** Starts to follow the store; returns at once, also while the store is away. */

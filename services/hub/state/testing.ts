@@ -45,7 +45,7 @@ export function followMap(store: StateStore, options: { readonly clock?: Clock }
     map,
     incidents,
     async settle() {
-      for (let step = 0; step < 10; step++) await standing.advance(500);
+      for (let step = 0; step < 10; step++) await standing.advance(1_000);
     },
     async [Symbol.asyncDispose]() {
       controller.abort();
