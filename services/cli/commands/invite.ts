@@ -10,7 +10,7 @@ import {
   type WorkloadIssuer,
   type WorkloadIssuerSchema,
 } from "@spanwire/proto/fleet";
-import { type Command, InvalidArgumentError, Command as NewCommand } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { examples } from "../examples.ts";
 import { globalOptions } from "../global-options.ts";
 import { parseOrdinal } from "../ordinal.ts";
@@ -35,7 +35,7 @@ interface InviteFlags {
 }
 
 export function inviteCommand(session: Session): Command {
-  return new NewCommand("invite")
+  return new Command("invite")
     .description("let a cluster's gateways join by the tokens that its own API server or cloud gives them")
     .argument("<cluster>", "id of the cluster that joins")
     .option("--jwks <file>", "public keys of the cluster's API server (kubectl get --raw /openid/v1/jwks)")
@@ -80,7 +80,7 @@ ${examples(
 )}`;
 
 export function invitesCommand(session: Session): Command {
-  return new NewCommand("invites")
+  return new Command("invites")
     .description("list which clusters are invited, and by whose tokens")
     .addHelpText("after", examples("cluster invites", "cluster invites -o yaml"))
     .action(async (_options: object, command: Command) => {

@@ -21,20 +21,23 @@ const CHANGES: Readonly<Record<string, Classified>> = {
   "cluster.extend": { kind: "entity", activity: "update" },
   "cluster.revoke": { kind: "entity", activity: "update" },
   "cluster.delete": { kind: "entity", activity: "delete" },
+  "cluster.invite": { kind: "entity", activity: "create" },
+  "cluster.withdraw-invite": { kind: "entity", activity: "delete" },
   "operator.create": { kind: "entity", activity: "create" },
+  "operator.revoke": { kind: "entity", activity: "update" },
   "links.set": { kind: "entity", activity: "update" },
   "state.export": { kind: "api", activity: "read" },
 };
 
 /** Reasons that say who is calling was not proven. */
-const NOT_PROVEN = new Set(["OPERATOR_REQUIRED", "BAD_PROOF", "NONCE_EXPIRED"]);
+const NOT_PROVEN = /^(OPERATOR_REQUIRED|BAD_PROOF|NONCE_EXPIRED|JWT_\w+)$/;
 /** Methods by which somebody says who he is. */
 const PROVING = new Set(["Challenge", "Register", "Renew", "Leave"]);
 const VERBS: readonly (readonly [RegExp, Activity])[] = [
   [/^(Get|List|Watch|Read|Export)/, "read"],
-  [/^Create/, "create"],
+  [/^(Create|Invite)/, "create"],
   [/^(Update|Set|Revoke)/, "update"],
-  [/^Delete/, "delete"],
+  [/^(Delete|Withdraw)/, "delete"],
 ];
 
 export function classify({ action, refusal, before, actor }: AuditEntry): Classified {
@@ -42,7 +45,7 @@ export function classify({ action, refusal, before, actor }: AuditEntry): Classi
   const change = CHANGES[action];
   if (change !== undefined) return change;
   const isNobody = actor === undefined || actor.kind === AuditActorKind.NOBODY;
-  if (PROVING.has(action) || (isNobody && NOT_PROVEN.has(refusal)))
+  if (PROVING.has(action) || (isNobody && NOT_PROVEN.test(refusal)))
     return { kind: "authentication", activity: "logon" };
   const activity = VERBS.find(([verb]) => verb.test(action))?.[1] ?? "other";
   return { kind: "api", activity };

@@ -39,6 +39,18 @@ const CASES: readonly { name: string; facts: AuditFacts; ocsf: string; ecs: stri
     ecs: "authentication start failure by - from 192.0.2.1",
   },
   {
+    name: "a caller with a token of another issuer that is not good",
+    facts: testChange(1, { action: "GetStatus", actor: nobody, refusal: "JWT_EXPIRED" }),
+    ocsf: "Authentication 300201 Failure by unknown from 192.0.2.1",
+    ecs: "authentication start failure by - from 192.0.2.1",
+  },
+  {
+    name: "an operator's end",
+    facts: testChange(1, { action: "operator.revoke" }),
+    ocsf: "Entity Management 300403 Success by alice from 192.0.2.1",
+    ecs: "configuration change success by alice from 192.0.2.1",
+  },
+  {
     name: "an operator whose role is too small",
     facts: testChange(1, { action: "SetLinkPolicy", refusal: "ROLE_REQUIRED" }),
     ocsf: "API Activity 600303 Failure by alice from 192.0.2.1",

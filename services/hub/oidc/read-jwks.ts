@@ -29,32 +29,27 @@ export function readJwks(text: string): JSONWebKeySet {
   return { keys };
 }
 
-function toPublicKey(key: Readonly<Record<string, unknown>>): JWK | undefined {
-  const { kty, crv, n, e, x, y, kid, alg, use } = key;
-  if (use !== undefined && use !== "sig") return undefined;
-  const said = { ...text({ kid }), ...text({ alg }) };
-  const jwk =
-    kty === "RSA"
-      ? { kty, ...text({ n }), ...text({ e }) }
-      : { ...text({ kty }), ...text({ crv }), ...text({ x }), ...text({ y }) };
-  return isUsable(jwk, crv) ? { ...jwk, ...said } : undefined;
+type Members = Readonly<Record<string, unknown>>;
+
+function toPublicKey(key: Members): JWK | undefined {
+  if (key["use"] !== undefined && key["use"] !== "sig") return undefined;
+  const jwk = pickTexts(key, key["kty"] === "RSA" ? ["kty", "n", "e"] : ["kty", "crv", "x", "y"]);
+  return isUsable(jwk) ? { ...jwk, ...pickTexts(key, ["kid", "alg"]) } : undefined;
 }
 
-function isUsable(jwk: JWK, curve: unknown): boolean {
+function isUsable(jwk: JWK): boolean {
   try {
     const { asymmetricKeyDetails } = createPublicKey({ key: { ...jwk }, format: "jwk" });
     if (jwk.kty === "RSA") return (asymmetricKeyDetails?.modulusLength ?? 0) >= MIN_RSA_BITS;
-    return CURVES.has(String(curve));
+    return CURVES.has(jwk.crv ?? "");
   } catch {
     return false;
   }
 }
 
-/** The member, where it is a text. */
-function text(member: Readonly<Record<string, unknown>>): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    Object.entries(member).flatMap(([name, value]) => (typeof value === "string" ? [[name, value]] : [])),
-  );
+/** Those of the members that are there and are texts. */
+function pickTexts(key: Members, names: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(names.flatMap((name) => (typeof key[name] === "string" ? [[name, key[name]]] : [])));
 }
 
 function parse(source: string): unknown {
@@ -65,7 +60,7 @@ function parse(source: string): unknown {
   }
 }
 
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+function isObject(value: unknown): value is Members {
   return typeof value === "object" && value !== null;
 }
 
