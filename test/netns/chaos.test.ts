@@ -17,7 +17,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { DemoMesh } from "../demo/demo-mesh.ts";
 import { executeOrThrow } from "../lab/execute.ts";
 import { type ChaosKernel, METRICS_PORT, openChaosKernel } from "./chaos-gateway.ts";
-import { repeats, seed } from "./config.ts";
+import { isBuilt, repeats, seed } from "./config.ts";
 import { enterForGood } from "./enter-for-good.ts";
 import { seededRandom } from "./seeded-random.ts";
 import { createTopology, type GatewayMachine, type Site } from "./topology.ts";
@@ -26,7 +26,9 @@ const RUNS = repeats(10);
 const SEED = seed();
 const CHECKOUT = join(import.meta.dirname, "../..");
 const BUNDLE = join(CHECKOUT, "services/cli/dist/lib/spanwire/spanwire.mjs");
-const CONVERGED = { timeout: 120_000, interval: 300 };
+const CONVERGED = { timeout: 600_000, interval: 1_000 };
+/** On an idle machine a run takes half a minute. */
+const LIMIT = { timeout: (RUNS + 1) * CONVERGED.timeout };
 /** A kill falls anywhere into what a change takes where every instruction is emulated. */
 const WINDOW_MS = 1_500;
 const LOOKS_AT_REST = 2;
@@ -47,7 +49,7 @@ let directory: string;
 let gateways: readonly Gateway[];
 
 beforeAll(async () => {
-  await executeOrThrow([process.execPath, join(CHECKOUT, "services/cli/build.ts")], { cwd: CHECKOUT });
+  if (!isBuilt()) await executeOrThrow([process.execPath, join(CHECKOUT, "services/cli/build.ts")], { cwd: CHECKOUT });
   directory = await mkdtemp(join(tmpdir(), "spanwire-chaos-"));
   open.defer(() => rm(directory, { recursive: true, force: true }));
   const sites = [
@@ -95,14 +97,18 @@ async function readMap(): Promise<RecordMap> {
   return map;
 }
 
-/** What each kernel lacks of the hub's map, and what the hub lacks of the gateways that it acknowledged. */
+/**
+ * What the first gateway lacks that lacks anything: its kernel of the hub's map, or the map of what it acknowledged. To
+ * look at the others as well would take from the agents the time that they need themselves.
+ */
 async function differences(): Promise<readonly string[]> {
   const map = await readMap();
-  const found = gateways.map(async ({ name, site, machine, kernel }) => {
+  for (const { name, site, machine, kernel } of gateways) {
     if (!map.statements.has(`gateway.${site.name}.${machine.ordinal}`)) return [`${name}: is not in the map`];
-    return (await kernel.lacking(map)).map((lacks) => `${name}: ${lacks.kind}`);
-  });
-  return (await Promise.all(found)).flat();
+    const lacking = await kernel.lacking(map);
+    if (lacking.length > 0) return lacking.map(({ kind }) => `${name}: ${kind}`);
+  }
+  return [];
 }
 
 /** The pid alone proves nothing: it is ours if it runs in our folder, and it may be dead already. */
@@ -146,26 +152,30 @@ async function startHub(): Promise<void> {
   }
 }
 
-test(`${RUNS} kills at random moments: the kernels converge, no device is made anew, SPANWIRE_SEED=${SEED}`, async () => {
-  const random = seededRandom(SEED);
-  await expect.poll(differences, CONVERGED).toEqual([]);
-  const devices = await devicesOf(gateways);
-  expect(devices[0]).toHaveLength(DEVICES);
-  for (let run = 1; run <= RUNS; run++) {
-    const victims = pickVictims(random);
-    const [killAtMs, changeAtMs] = [random() * WINDOW_MS, random() * WINDOW_MS];
-    const started = performance.now();
-    await Promise.all([
-      delay(changeAtMs).then(() => change(run)),
-      ...victims.map((victim) => delay(killAtMs).then(() => kill(victim))),
-    ]);
+test(
+  `${RUNS} kills at random moments: the kernels converge, no device is made anew, SPANWIRE_SEED=${SEED}`,
+  LIMIT,
+  async () => {
+    const random = seededRandom(SEED);
     await expect.poll(differences, CONVERGED).toEqual([]);
-    expect(await devicesOf(gateways)).toEqual(devices);
-    const names = victims.map((victim) => (typeof victim === "string" ? victim : victim.name)).join(" and ");
-    process.stderr.write(`run ${run}: ${names} killed, whole after ${Math.round(performance.now() - started)} ms\n`);
-  }
-  await expectRest();
-});
+    const devices = await devicesOf(gateways);
+    expect(devices[0]).toHaveLength(DEVICES);
+    for (let run = 1; run <= RUNS; run++) {
+      const victims = pickVictims(random);
+      const [killAtMs, changeAtMs] = [random() * WINDOW_MS, random() * WINDOW_MS];
+      const started = performance.now();
+      await Promise.all([
+        delay(changeAtMs).then(() => change(run)),
+        ...victims.map((victim) => delay(killAtMs).then(() => kill(victim))),
+      ]);
+      await expect.poll(differences, CONVERGED).toEqual([]);
+      expect(await devicesOf(gateways)).toEqual(devices);
+      const names = victims.map((victim) => (typeof victim === "string" ? victim : victim.name)).join(" and ");
+      process.stderr.write(`run ${run}: ${names} killed, whole after ${Math.round(performance.now() - started)} ms\n`);
+    }
+    await expectRest();
+  },
+);
 
 function devicesOf(those: readonly Gateway[]): Promise<readonly (readonly string[])[]> {
   return Promise.all(those.map(({ kernel }) => kernel.devices()));

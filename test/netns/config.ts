@@ -7,6 +7,11 @@ export function repeats(inCi: number, environment: NodeJS.ProcessEnv = process.e
   return given;
 }
 
+/** Whether the package was bundled just before, where that takes less time than in the VM. */
+export function isBuilt(environment: NodeJS.ProcessEnv = process.env): boolean {
+  return environment["SPANWIRE_BUILT"] === "yes";
+}
+
 /** Returns the seed of a test's random choices: SPANWIRE_SEED repeats an earlier run. */
 export function seed(environment: NodeJS.ProcessEnv = process.env): number {
   return Number(environment["SPANWIRE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
