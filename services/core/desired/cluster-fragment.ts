@@ -17,7 +17,7 @@ export function compileDirect(context: Context, plan: ClusterPlan, gateways: rea
   const members = bestRanked(gateways);
   return {
     ...guardOf(plan),
-    peers: trimmed(gateways.flatMap(({ peers }) => peers.map(({ peer }) => peer))),
+    peers: peersOf(gateways),
     nexthops: trimmed([...gateways.flatMap(gatewayNexthops), ...groups(context, plan, members)]),
     routes: trimmed([
       ...gateways.flatMap((gateway) => gatewayRoutes(context, gateway)),
@@ -26,6 +26,37 @@ export function compileDirect(context: Context, plan: ClusterPlan, gateways: rea
     ]),
     conditions: [...plan.conditions, ...(verdict.linked ? pathConditions(plan.member.id, gateways) : [])],
   };
+}
+
+/**
+ * The same cluster when a gateway has moved, and all else is as it was: `former` is what `compileDirect` made of `before`.
+ * Undefined where more is different, or there was no tunnel.
+ */
+export function movePeers(
+  former: Fragment,
+  before: readonly RemoteGateway[],
+  now: readonly RemoteGateway[],
+): Fragment | undefined {
+  const isMove =
+    before.length > 0 &&
+    before.length === now.length &&
+    before.every((gateway, n) => differsInPeersOnly(gateway, now[n]));
+  return isMove ? { ...former, peers: peersOf(now) } : undefined;
+}
+
+/** Whether nexthops, routes and conditions are the same. */
+function differsInPeersOnly(a: RemoteGateway, b: RemoteGateway | undefined): boolean {
+  return (
+    a.plan === b?.plan &&
+    a.lane === b.lane &&
+    a.rank === b.rank &&
+    a.peers.length === b.peers.length &&
+    a.peers.every(({ plane }, n) => plane === b.peers[n]?.plane)
+  );
+}
+
+function peersOf(gateways: readonly RemoteGateway[]): Fragment["peers"] {
+  return trimmed(gateways.flatMap(({ peers }) => peers.map(({ peer }) => peer)));
 }
 
 /** A cluster that another one carries: its routes point at the carrier's group. */

@@ -1,7 +1,7 @@
 /** @module The wishes for all remote clusters, kept between compiles and renewed where an input changed. */
 import type { Admission } from "@spanwire/proto/record";
 import { gatewayKey } from "../records/key.ts";
-import { type Carrier, compileCarried, compileDirect } from "./cluster-fragment.ts";
+import { type Carrier, compileCarried, compileDirect, movePeers } from "./cluster-fragment.ts";
 import { type ClusterPlan, planCluster } from "./cluster-plan.ts";
 import type { Context } from "./context.ts";
 import { EMPTY_FRAGMENT, type Fragment } from "./desired.ts";
@@ -48,14 +48,15 @@ export class Remotes {
     const toPlan = this.#readAdmissions(input.view, looked);
     for (const id of toPlan) this.#plan(id);
 
-    const toCompile = new Set<string>();
+    const toCompile = new Map<string, News>();
     for (const id of looked.union(toPlan)) {
-      if (!this.#readGateways(id, input, toPlan.has(id))) continue;
-      toCompile.add(id);
+      const news = this.#readGateways(id, input, toPlan.has(id));
+      if (news === undefined) continue;
+      toCompile.set(id, news);
       // Whether a carrier has a tunnel decides whether what it carries has routes.
-      for (const carried of this.#neighbours.carriedBy(id)) toCompile.add(carried.id);
+      for (const carried of this.#neighbours.carriedBy(id)) toCompile.set(carried.id, "anew");
     }
-    const changed = [...toCompile].filter((id) => this.#compile(id));
+    const changed = [...toCompile].filter(([id, news]) => this.#compile(id, news)).map(([id]) => id);
     return { changed: new Set(changed), membersChanged: toPlan.size > 0 };
   }
 
@@ -82,12 +83,12 @@ export class Remotes {
     else this.#plans.set(id, planCluster(this.#context, { ...neighbour, carries: this.#neighbours.carriedBy(id) }));
   }
 
-  /** Returns whether the cluster must be compiled again. */
-  #readGateways(id: string, { view, liveness, pairs }: RemotesInput, isReplanned: boolean): boolean {
+  /** Undefined where nothing is new. */
+  #readGateways(id: string, { view, liveness, pairs }: RemotesInput, isReplanned: boolean): News | undefined {
     const plan = this.#plans.get(id);
     if (plan === undefined) {
       this.#gateways.delete(id);
-      return true;
+      return "anew";
     }
     const facts = plan.gateways.map((gateway): GatewayFacts => {
       const held = view.statements.get(gatewayKey(id, gateway.ordinal));
@@ -96,20 +97,27 @@ export class Remotes {
       return { plan: gateway, statement, liveness: liveness.get(name), pair: pairs.get(name) };
     });
     const former = this.#gateways.get(id);
-    if (!isReplanned && former !== undefined && sameFacts(former.facts, facts)) return false;
+    if (!isReplanned && former !== undefined && sameFacts(former.facts, facts)) return undefined;
     const found = facts.flatMap((each) => findRemoteGateway(this.#context, plan.member, each) ?? []);
     this.#gateways.set(id, { facts, found: trimmed(found) });
-    return true;
+    return isReplanned || former === undefined ? "anew" : { before: former.found };
   }
 
   /** Returns whether the fragment is another object than before. */
-  #compile(id: string): boolean {
+  #compile(id: string, news: News): boolean {
     const former = this.#fragments.get(id);
-    const next = this.#findFragment(id);
+    const next = this.#findMoved(id, former, news) ?? this.#findFragment(id);
     if (next === undefined) return this.#fragments.delete(id);
     const fragment = reuseFragment(former, next);
     this.#fragments.set(id, fragment);
     return fragment !== former;
+  }
+
+  /** The commonest change is that a gateway says it is elsewhere, and it costs least. */
+  #findMoved(id: string, former: Fragment | undefined, news: News): Fragment | undefined {
+    const found = this.#gateways.get(id)?.found;
+    if (former === undefined || found === undefined || news === "anew") return undefined;
+    return movePeers(former, news.before, found);
   }
 
   #findFragment(id: string): Fragment | undefined {
@@ -137,6 +145,9 @@ export class Remotes {
     return { usable: true, id, block };
   }
 }
+
+/** What a cluster is compiled for: its plan or its carrier is another one, or only what its gateways say. */
+type News = "anew" | { readonly before: readonly RemoteGateway[] };
 
 interface KnownGateways {
   readonly facts: readonly GatewayFacts[];
