@@ -1,7 +1,9 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { fromBinary } from "@bufbuild/protobuf";
+import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { SpanwireError } from "@spanwire/core/errors";
 import { appliedKey } from "@spanwire/core/records/key";
 import { GatewayStatusSchema } from "@spanwire/proto/agent";
 import type { Acknowledgement } from "@spanwire/proto/record";
@@ -9,6 +11,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type NatsServer, startNats } from "../../test/lab/nats.ts";
 import type { AgentSettings } from "./agent.ts";
 import { ensureIdentity } from "./identity/gateway-identity.ts";
+import { findMembership } from "./join/membership.ts";
 import { startTestHub } from "./join/test-hub.ts";
 import { type ModelRelay, startModelRelay } from "./subscription/model-relay.ts";
 import { createTestMesh, makeTestDirectory, startTestAgent, type TestAgent, type TestMesh } from "./testing.ts";
@@ -266,6 +269,32 @@ test("where the disk takes nothing, forwarding goes on, and the status says so u
   await rm(journal, { recursive: true });
   await rm(map, { recursive: true });
   await eventually(types).not.toContain("StateNotSaved");
+});
+
+test("a gateway that slept until the hub had forgotten it joins again, and ends to begin anew; its kernel stays", async () => {
+  await using scene = await Scene.open();
+  await using grpc = await startTestHub();
+  const [awake, us] = [await scene.start("eu"), await scene.start("us")];
+  await scene.peered(awake, us);
+  await awake.stop();
+  const before = awake.kernel.toString();
+  awake.kernel.writes = 0;
+
+  grpc.refusals.push(new SpanwireError("denied", "not admitted", { reason: "UNKNOWN_GATEWAY" }));
+  const membership = scene.mesh.membership("eu", 0, server.url);
+  const monthsAgoMs = Date.now() - 90 * 86_400_000;
+  const expiresAt = timestampFromMs(monthsAgoMs + 86_400_000);
+  const credentials = { ...membership.credentials, caPem: grpc.credentials.caPem, expiresAt };
+  const { hubAddress } = grpc.token;
+  const slept = { ...membership, credentials, hubAddress, receivedAtMs: monthsAgoMs };
+  const stateDirectory = scene.stateOf("eu");
+  const rejoin = async () => ({ ...membership, incarnation: 2n });
+  const eu = await startTestAgent({ stateDirectory, membership: slept, kernel: awake.kernel, rejoin });
+  await eu.running;
+  expect(eu.agent.hasRejoined).toBe(true);
+  expect(await findMembership(stateDirectory)).toMatchObject({ incarnation: 2n });
+  expect(awake.kernel.toString()).toBe(before);
+  expect(awake.kernel.writes).toBe(0);
 });
 
 test("finds NATS where the hub says that it is now", async () => {

@@ -110,6 +110,8 @@ export interface TestAgent extends AsyncDisposable {
   readonly agent: Agent;
   readonly kernel: FakeKernel;
   readonly log: RecordingLog;
+  /** Resolves when the agent has ended. */
+  readonly running: Promise<void>;
   /** Ends the agent as SIGTERM does; the kernel stays as it is. */
   stop(): Promise<void>;
 }
@@ -121,11 +123,13 @@ export interface TestAgentOptions {
   /** Without one no probe goes, and every remote gateway counts as up. */
   readonly openProbeSocket?: OpenProbeSocket;
   readonly settings?: Partial<AgentSettings>;
+  /** What the agent joins with when the hub has forgotten it. */
+  readonly rejoin?: () => Promise<Membership>;
 }
 
 /** Starts an agent that runs until it is stopped. */
 export async function startTestAgent(options: TestAgentOptions): Promise<TestAgent> {
-  const { stateDirectory, membership, kernel = new FakeKernel(), openProbeSocket = NEVER_OPEN, settings } = options;
+  const { stateDirectory, membership, kernel = new FakeKernel(), openProbeSocket = NEVER_OPEN } = options;
   const log = createRecordingLog();
   const controller = new AbortController();
   const agent = await Agent.open({
@@ -134,7 +138,8 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
     identity: await ensureIdentity(stateDirectory),
     kernel,
     openProbeSocket,
-    settings: { ...SETTINGS, ...settings },
+    settings: { ...SETTINGS, ...options.settings },
+    rejoin: options.rejoin,
     verify,
     resolve: async () => [],
     clock: systemClock,
@@ -147,7 +152,7 @@ export async function startTestAgent(options: TestAgentOptions): Promise<TestAge
     controller.abort(new Error("the test stops the agent"));
     await running;
   };
-  return { agent, kernel, log, stop, [Symbol.asyncDispose]: stop };
+  return { agent, kernel, log, running, stop, [Symbol.asyncDispose]: stop };
 }
 
 const NEVER_OPEN: OpenProbeSocket = () => new Promise(() => {});
