@@ -38,6 +38,8 @@ beforeAll(async () => {
   const nats = await connect({ servers: server.url, reconnectTimeWait: 20, maxReconnectAttempts: -1 });
   open.defer(() => nats.close());
   relay = startModelRelay(nats, () => mesh.hub);
+  const heads = setInterval(() => void relay.head(), 200);
+  open.defer(() => clearInterval(heads));
   nats.subscribe("sw.v1.up.eu.0.status", {
     callback: (_, { data }) => void statuses.push(fromBinary(GatewayStatusSchema, data)),
   });
@@ -161,6 +163,9 @@ test("the status says who carries, and since when it is not all", async () => {
   await fast();
   plug("us0", "out");
   await eventually(() => statuses.at(-1)?.paths).toMatchObject([{ clusterId: "us", active: [1], present: [0, 1] }]);
+  await eventually(() => statuses.at(-1)?.conditions.map(({ type, subject }) => `${type} ${subject}`)).toContain(
+    "GatewaySilent gateway us.0",
+  );
   const [path] = statuses.at(-1)?.paths ?? [];
   expect(Number(path?.lastFailover?.seconds)).toBeGreaterThan(Date.now() / 1_000 - 120);
 });
