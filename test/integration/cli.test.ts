@@ -4,6 +4,8 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { parseInvite } from "@spanwire/core/identity/invite";
+import { createTestIssuer } from "@spanwire/hub/oidc/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { eventually } from "../demo/eventually.ts";
@@ -51,6 +53,61 @@ describe("token", () => {
     { args: ["revoke", "aaaaaaaaaaaaaaaa"], code: 4 },
   ])("the hub's answer to $args has exit code $code", async ({ args, code }) => {
     expect(await spanwire("token", ...args)).toMatchObject({ code, stderr: expect.stringMatching(/^spanwire: /) });
+  });
+});
+
+describe("cluster invite", () => {
+  const account = ["--service-account", "spanwire/gateway"];
+  let keys: string;
+  let directory: string;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), "spanwire-cli-"));
+    keys = join(directory, "keys.json");
+    await writeFile(keys, (await createTestIssuer("ES256", "key-1")).jwks);
+  });
+  afterAll(() => rm(directory, { recursive: true }));
+
+  test("prints the chart's value, in which nothing is secret; is listed, and withdrawn", async () => {
+    const invited = await spanwire("cluster", "invite", "eu", "--jwks", keys, ...account);
+    expect(invited).toMatchObject({ code: 0, stdout: expect.stringMatching(/^--set hub\.invite=swi1\.[\w-]+\n$/) });
+    const again = await spanwire("cluster", "invite", "eu", "--jwks", keys, ...account, "-o", "json");
+    const { invite, info } = JSON.parse(again.stdout);
+    expect(invited.stdout).toContain(invite);
+    expect(parseInvite(invite)).toMatchObject({ clusterId: "eu", hubAddress: expect.stringContaining("127.0.0.1:") });
+    expect(info.issuer).toMatchObject({ audience: "spanwire-hub", subject: "system:serviceaccount:spanwire:gateway" });
+    const listed = await spanwire("cluster", "invites");
+    expect(listed.stdout).toMatch(/^eu +key-1 +system:serviceaccount:spanwire:gateway +good/m);
+    expect(await spanwire("cluster", "invite", "eu", "--withdraw")).toMatchObject({ code: 0 });
+    expect((await spanwire("cluster", "invites")).stdout).toContain("no invites; make one with");
+    expect(await spanwire("cluster", "invite", "eu", "--withdraw")).toMatchObject({ code: 4 });
+  });
+
+  test("takes any issuer's tokens with a mapping of their claims", async () => {
+    const mapping = ["--subject", "1234", "--ordinal", "1", "--instance-claim", "/google/compute_engine/instance_id"];
+    const url = ["--issuer-url", "https://accounts.example", "--claim", "/google/compute_engine/zone=a", ...mapping];
+    const invited = await spanwire("cluster", "invite", "vm", ...url, "-o", "json");
+    expect(JSON.parse(invited.stdout).info.issuer).toEqual({
+      url: "https://accounts.example",
+      audience: "spanwire-hub",
+      subject: "1234",
+      claims: { "/google/compute_engine/zone": "a" },
+      ordinal: 1,
+      instanceClaim: "/google/compute_engine/instance_id",
+    });
+    expect(await spanwire("cluster", "invite", "vm", "--withdraw")).toMatchObject({ code: 0 });
+  });
+
+  test.each([
+    { args: [], code: 2, want: "give either --jwks or --issuer-url" },
+    { args: ["--jwks", "f", "--issuer-url", "https://a"], code: 2, want: "give either --jwks or --issuer-url" },
+    { args: ["--issuer-url", "http://a"], code: 2, want: "issuer.url" },
+    { args: ["--jwks", "f", "--service-account", "gateway"], code: 2, want: "namespace and name" },
+    { args: ["--jwks", "f", "--claim", "zone=a"], code: 2, want: "/groups/0=mesh" },
+    { args: ["--issuer-url", "https://a", "--ordinal", "9"], code: 2, want: "this mesh has ordinals 0 to 1" },
+    { args: ["--jwks", join(import.meta.dirname, "../package.json")], code: 2, want: '{"keys": [...]}' },
+  ])("$args is refused with what to do", async ({ args, code, want }) => {
+    const refused = await spanwire("cluster", "invite", "eu", ...args);
+    expect(refused).toMatchObject({ code, stdout: "", stderr: expect.stringContaining(want) });
   });
 });
 

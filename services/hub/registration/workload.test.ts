@@ -90,6 +90,23 @@ test("a pod of which the identity was lost says what to do", async () => {
   await expect(lost).rejects.toThrow("delete its pod, or create a token with: spanwire token create eu --ordinal 0");
 });
 
+test("a VM of a cloud joins by the token of its own platform, as the rule maps its claims", async () => {
+  const rule = {
+    subject: "1234",
+    claims: { "/google/compute_engine/zone": "a" },
+    ordinal: { fixed: 1 },
+    instancePointer: "/google/compute_engine/instance_id",
+  };
+  const common = { audience: "spanwire-hub", createdAtMs: 0, lineage: hub.map.lineage };
+  await storeInvite(store.registry, { clusterId: "vm", source: { kind: "given", jwks: eu.jwks }, rule, ...common });
+  const iat = Math.floor(Date.now() / 1_000);
+  const claims = { aud: "spanwire-hub", sub: "1234", iat, exp: iat + 3_600 };
+  const at = (zone: string) => eu.sign({ ...claims, google: { compute_engine: { instance_id: "i-7", zone } } });
+  expect(await join("vm", await at("b"))).toBe("WORKLOAD_WRONG_CLAIM");
+  expect(await join("vm", await at("a"))).toBe(1);
+  expect(await join("vm", await tokenOf(eu))).toBe("WORKLOAD_WRONG_SUBJECT");
+});
+
 test("an ordinal beyond the mesh's, and another than the pod's, are refused", async () => {
   expect(await join("eu", await tokenOf(eu, { name: "gateway-4", uid: "u" }))).toBe("ORDINAL_OUT_OF_RANGE");
   const wrong = createGateway().registerAs("eu", await tokenOf(eu), { ordinal: 1 });
