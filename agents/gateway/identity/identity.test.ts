@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
@@ -55,6 +55,11 @@ test("of a destroyed key nothing is left, not even what a crash has left; the ot
   expect((await ensureEpochKey(directory, 11n)).publicKey).toBe(kept.publicKey);
   await destroyEpochKey(directory, 1n); // again, as after a crash
   expect((await ensureEpochKey(directory, 1n)).publicKey).not.toBe(gone.publicKey);
+});
+
+test("a key that cannot be destroyed is an error that may pass", async () => {
+  await mkdir(join(directory, "wireguard-1.key"), { recursive: true }); // no file, and so not to be written
+  await expect(destroyEpochKey(directory, 1n)).rejects.toMatchObject({ code: "unavailable" });
 });
 
 test.each(["identity.key", "nats.key"])("a damaged %s is an error and never a new identity", async (name) => {

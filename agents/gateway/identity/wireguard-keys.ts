@@ -3,6 +3,7 @@ import { open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { planeOfEpoch } from "@spanwire/core/desired/lane";
 import type { Plane } from "@spanwire/core/desired/state";
+import { SpanwireError } from "@spanwire/core/errors";
 import { generateWireGuardKey, type WireGuardKey, wireGuardPublicKey } from "@spanwire/runtime/crypto/wireguard-key";
 import { ensureKey } from "./key-file.ts";
 
@@ -30,17 +31,22 @@ export async function listEpochKeys(stateDirectory: string): Promise<readonly Ep
 
 /**
  * Removes the key of an epoch, with whatever a crash has left of it. It is overwritten first: as far as the file system
- * writes in place, nothing of it stays on the medium.
+ * writes in place, nothing of it stays on the medium. Throws `unavailable` where the disk does not let it.
  */
 export async function destroyEpochKey(stateDirectory: string, epoch: bigint): Promise<void> {
-  const names = (await namesIn(stateDirectory)).filter((name) => name.startsWith(fileOf(epoch)));
-  for (const name of names) {
-    const path = join(stateDirectory, name);
-    await overwrite(path);
-    await rm(path);
+  try {
+    const names = (await namesIn(stateDirectory)).filter((name) => name.startsWith(fileOf(epoch)));
+    for (const name of names) {
+      const path = join(stateDirectory, name);
+      await overwrite(path);
+      await rm(path);
+    }
+    await using directory = await open(stateDirectory, "r");
+    await directory.sync();
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new SpanwireError("unavailable", `destroy the key of epoch ${epoch} in ${stateDirectory}: ${why}`, { cause });
   }
-  await using directory = await open(stateDirectory, "r");
-  await directory.sync();
 }
 
 async function overwrite(path: string): Promise<void> {
