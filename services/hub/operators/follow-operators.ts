@@ -6,8 +6,8 @@ import { SpanwireError } from "@spanwire/core/errors";
 import type { Clock } from "@spanwire/core/time";
 import { refusal } from "../refusal.ts";
 import type { RegistryBucket } from "../state/port.ts";
-import { decodeOperator, OPERATOR_PREFIX, type OperatorRecord, operatorKey } from "./operator-record.ts";
-import { keepRevoked } from "./operator-registry.ts";
+import { decodeOperator, OPERATOR_PREFIX, type OperatorRecord } from "./operator-record.ts";
+import { findOperator, keepRevoked } from "./operator-registry.ts";
 
 export interface OperatorView {
   /** Throws `OPERATOR_REVOKED` for one that is revoked, has expired, or that this mesh's store does not know. */
@@ -56,8 +56,7 @@ export function followOperators(options: ViewOptions): OperatorView {
     const last = known.get(serial);
     if (last?.revokedAtMs !== undefined) return last;
     try {
-      const entry = await registry.get(operatorKey(serial));
-      return entry && decodeOperator(entry.key, entry.bytes);
+      return await findOperator(registry, serial);
     } catch (error) {
       if (last !== undefined && error instanceof SpanwireError && error.code === "unavailable") return last;
       throw error;

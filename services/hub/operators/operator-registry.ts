@@ -14,6 +14,12 @@ export async function recordOperator(registry: RegistryBucket, operator: Operato
   await registry.create(operatorKey(operator.serial), encodeOperator(operator));
 }
 
+/** Undefined for a certificate that this mesh's store does not know. */
+export async function findOperator(registry: RegistryBucket, serial: string): Promise<OperatorRecord | undefined> {
+  const entry = await registry.get(operatorKey(serial));
+  return entry && decodeOperator(entry.key, entry.bytes);
+}
+
 /** All that have not been swept away, oldest first. */
 export async function listOperators(registry: RegistryBucket): Promise<readonly OperatorRecord[]> {
   const entries = await registry.list(OPERATOR_PREFIX);
