@@ -28,7 +28,7 @@ export default defineConfig({
         test: {
           name: "integration",
           // Most of a file is waiting for timers of the program, in which another one can work.
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 }, // Projects of one group must have equally many.
           env,
           include: ["test/integration/**/*.test.ts", "{services,agents,test}/**/*.integration.test.ts"],
