@@ -11,9 +11,6 @@ import { runWhereWireGuardIs } from "./where-wireguard-is.ts";
 /** Three times what it takes on an idle machine: a slow one must not make a good run fail. */
 const LIMIT_MS = 45 * 60_000;
 
-/** For two files at once, with programs of their own, and all that they write: the guest's disk is in memory. */
-const MEMORY_MIB = 3072;
-
 /** Runs the `netns` project of Vitest, unchanged, where WireGuard is; throws `Unavailable` when that is nowhere. */
 export async function runNetnsTier(filters: readonly string[] = [], options: Partial<VmRun> = {}): Promise<VmOutcome> {
   // One test runs systemd inside and installs the package there; to bundle takes seconds here, and much longer in the VM.
@@ -21,5 +18,5 @@ export async function runNetnsTier(filters: readonly string[] = [], options: Par
   await executeOrThrow([process.execPath, join(CHECKOUT, "services/cli/build.ts")]);
   const command = ["vitest", "run", "--project", "netns", ...filters];
   const env = { ...options.env, SPANWIRE_BUILT: "yes" };
-  return runWhereWireGuardIs({ timeoutMs: LIMIT_MS, memoryMiB: MEMORY_MIB, ...options, command, env });
+  return runWhereWireGuardIs({ timeoutMs: LIMIT_MS, ...options, command, env });
 }
