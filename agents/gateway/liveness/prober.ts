@@ -237,11 +237,9 @@ export class Prober {
     this.#queue.by(watch, againAtMs);
     if (!hasChanged) return;
     this.#changed.add(key);
-    const { verdict, word } = watch.view;
-    if (verdict === "down") this.#avoided.set(key, DOWN);
-    else if (verdict === "held") this.#avoided.set(key, HELD);
-    else if (word?.isDraining === true) this.#avoided.set(key, DRAINING);
-    else this.#avoided.delete(key);
+    const liveness = livenessOf(watch.view);
+    if (liveness === undefined) this.#avoided.delete(key);
+    else this.#avoided.set(key, liveness);
   }
 
   #flush(): void {
@@ -259,8 +257,17 @@ interface WatchedLane {
 
 /** One object each: compiling compares by reference. */
 const DOWN: GatewayLiveness = { down: true };
+const GONE: GatewayLiveness = { down: true, draining: true };
 const HELD: GatewayLiveness = { down: false, held: true };
 const DRAINING: GatewayLiveness = { down: false, draining: true };
+
+/** Undefined for one that need not be avoided. */
+function livenessOf({ verdict, word }: GatewayView): GatewayLiveness | undefined {
+  const isDraining = word?.isDraining === true;
+  if (verdict === "down") return isDraining ? GONE : DOWN;
+  if (isDraining) return DRAINING;
+  return verdict === "held" ? HELD : undefined;
+}
 
 function isSameLane(a: ProbedLane, b: ProbedLane | undefined): boolean {
   return a.gateway === b?.gateway && a.plane === b.plane && a.from === b.from && a.to === b.to;

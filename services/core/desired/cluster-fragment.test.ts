@@ -5,6 +5,8 @@ import type { KernelState } from "./state.ts";
 import { compileOnce, EU, linesOf, planOf, testLocal, testMap, US } from "./testing.ts";
 
 const UP = { down: false };
+const HELD = { down: false, held: true };
+const DOWN = { down: true };
 
 describe("a group of next hops", () => {
   test.each([
@@ -52,8 +54,14 @@ describe("a group of next hops", () => {
       seen: { down: false, draining: true },
       other: UP,
     },
-    { name: "one that is up again but not for long", seen: { down: false, held: true }, other: UP },
-    { name: "one that is down, where the other is up again", seen: { down: true }, other: { down: false, held: true } },
+    { name: "one that is up again but not for long", seen: HELD, other: UP },
+    { name: "one that drains, where the other is up again", seen: { down: false, draining: true }, other: HELD },
+    {
+      name: "one that drained and is down, where the other is down",
+      seen: { down: true, draining: true },
+      other: DOWN,
+    },
+    { name: "one that is down, where the other is up again", seen: DOWN, other: HELD },
   ])("does not hold $name", ({ seen, other }) => {
     const map = testMap({ clusters: [EU, US] });
     const liveness = new Map([

@@ -80,7 +80,7 @@ function guardOf({ blackholes, remote, kept, forward, snat, conditions }: Cluste
   return { ...EMPTY_FRAGMENT, routes: blackholes, remote, kept, forward, snat, conditions };
 }
 
-/** Serving before draining before down: the group never empties while there is a peer at all. */
+/** The group never empties while there is a peer at all. */
 function bestRanked(gateways: readonly RemoteGateway[]): readonly RemoteGateway[] {
   const best = Math.min(...gateways.map(({ rank }) => rank));
   return gateways.filter(({ rank }) => rank === best);

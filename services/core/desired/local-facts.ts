@@ -72,7 +72,7 @@ export interface GatewayLiveness {
   readonly down: boolean;
   /** As it says itself, in its probes: before its statement comes, and without the hub. */
   readonly draining?: boolean;
-  /** It fell and is up again, and has not been so for long: better than one that is down, and than no other. */
+  /** It fell and is up again, and has not been so for long. */
   readonly held?: boolean;
 }
 

@@ -23,17 +23,20 @@ export interface RemoteGateway {
   readonly rank: Rank;
 }
 
-export type Rank = typeof SERVING | typeof DRAINING | typeof HELD | typeof DOWN | typeof NO_PATH;
+export type Rank = (typeof RANKS)[number];
 
 const SERVING = 0;
-/** Takes nothing while another serves. */
-const DRAINING = 1;
 /** It fell of late and may fall again. */
-const HELD = 2;
+const HELD = 1;
+/** Takes nothing while another serves. */
+const DRAINING = 2;
 /** As far as we see. */
 const DOWN = 3;
+/** It drained before it went down: no doubt about it. */
+const GONE = 4;
 /** Neither side can dial the other. */
-export const NO_PATH = 4;
+export const NO_PATH = 5;
+const RANKS = [SERVING, HELD, DRAINING, DOWN, GONE, NO_PATH] as const;
 
 export interface PlanePeer {
   readonly plane: PlanePlan;
@@ -86,8 +89,9 @@ export function findRemoteGateway(
 }
 
 function rankOf(statement: Statement, liveness: GatewayLiveness | undefined, hasPath: boolean): Rank {
+  const isDraining = statement.state === GatewayState.DRAINING || liveness?.draining === true;
   if (!hasPath) return NO_PATH;
-  if (liveness?.down === true) return DOWN;
-  if (liveness?.held === true) return HELD;
-  return statement.state === GatewayState.DRAINING || liveness?.draining === true ? DRAINING : SERVING;
+  if (liveness?.down === true) return isDraining ? GONE : DOWN;
+  if (isDraining) return DRAINING;
+  return liveness?.held === true ? HELD : SERVING;
 }
