@@ -184,7 +184,7 @@ describe("draining", () => {
   test("one that is about to go waits until the others have left it, without hub and NATS", async () => {
     await server.kill();
     await us[0].agent.drain();
-    expect(active()).toEqual([1]);
+    await eventually(active).toEqual([1]);
     await us[0].stop();
     us = [await start("us", 0, us[0]), us[1]];
     await eventually(active).toEqual([0, 1]);
