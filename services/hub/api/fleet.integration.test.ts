@@ -1,35 +1,21 @@
-import { generateKeyPairSync, X509Certificate } from "node:crypto";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { timestampFromMs } from "@bufbuild/protobuf/wkt";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { SpanwireError } from "@spanwire/core/errors";
 import { appliedKey } from "@spanwire/core/records/key";
 import { RecordMap } from "@spanwire/core/records/record-map";
 import { sealRecord } from "@spanwire/core/records/seal";
 import { upSubject } from "@spanwire/core/subjects";
 import { GatewayStatusSchema } from "@spanwire/proto/agent";
-import {
-  type ExportStateResponse,
-  FleetService,
-  OperatorRole,
-  TokenState,
-  type WatchAcknowledgementsResponse,
-} from "@spanwire/proto/fleet";
+import { type ExportStateResponse, TokenState, type WatchAcknowledgementsResponse } from "@spanwire/proto/fleet";
 import { DefaultLinks, Direction, Protocol } from "@spanwire/proto/record";
 import type { RegisterResponse } from "@spanwire/proto/registration";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
-import { signingKeyPem } from "@spanwire/runtime/crypto/signing-key";
 import { createVerify } from "@spanwire/runtime/crypto/verify";
-import { type ChannelOptions, openChannel } from "@spanwire/runtime/grpc/channel";
-import { createClient } from "@spanwire/runtime/grpc/client";
-import { createTestCa } from "@spanwire/runtime/grpc/test-certificates";
 import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
 import { jwtAuthenticator } from "@spanwire/runtime/nats/authenticator";
 import { connectNats } from "@spanwire/runtime/nats/connect";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createRequestedKey } from "../authority/requested-key.ts";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { CALL, createTestGateway, makeDirectory, type RunningHub, startHub, type TestGateway } from "../testing.ts";
-import { ACCESS, methodName } from "./authorize.ts";
 
 let directory: Awaited<ReturnType<typeof makeDirectory>>;
 let hub: RunningHub;
@@ -114,85 +100,6 @@ async function untilDisconnected(nats: NatsConnection): Promise<void> {
 }
 
 const findCluster = async (id: string) => (await hub.fleet.getCluster({ id }, CALL)).cluster;
-
-describe("lets in nobody but operators:", () => {
-  const open = (tls: NonNullable<ChannelOptions["tls"]>) => openChannel({ address: hub.ready.fleetAddress, tls });
-
-  test("a connection without a certificate ends before it is a call", async () => {
-    using channel = open({ caPem: hub.context.caPem });
-    await expect(createClient(FleetService, channel).getVersion({}, CALL)).rejects.toMatchObject({
-      code: "unavailable",
-    });
-  });
-
-  test("so does one with a certificate of another CA", async () => {
-    const foreign = await (await createTestCa()).issue({ uri: `spiffe://${hub.ready.meshId}/operator/admin/a` });
-    using channel = open({ caPem: hub.context.caPem, certificate: foreign });
-    await expect(createClient(FleetService, channel).getVersion({}, CALL)).rejects.toMatchObject({
-      code: "unavailable",
-    });
-  });
-
-  test("a gateway's certificate may call no method", async () => {
-    const { gateway, joined } = await join(eu.id);
-    const chainPem = joined.credentials?.certificatePem ?? "";
-    using channel = open({
-      caPem: hub.context.caPem,
-      certificate: { chainPem, privateKeyPem: signingKeyPem(gateway.privateKey) },
-    });
-    const client = createClient(FleetService, channel);
-    for (const { localName, methodKind } of FleetService.methods) {
-      const method: unknown = Reflect.get(client, localName);
-      if (typeof method !== "function") throw new Error(localName);
-      const answer = methodKind === "unary" ? method({}, CALL) : method({}, CALL).next();
-      await expect(answer, localName).rejects.toMatchObject({ code: "denied", reason: "OPERATOR_REQUIRED" });
-    }
-  });
-});
-
-describe("an operator is certified for a key of its own:", () => {
-  const { publicKeySpki: publicKey, request: certificateRequest, privateKeyPem } = createRequestedKey();
-  const key = { publicKey: new Uint8Array(publicKey), certificateRequest: new Uint8Array(certificateRequest) };
-
-  test.each([
-    { name: "a viewer", role: OperatorRole.VIEWER, allowed: ["viewer"] },
-    { name: "an operator", role: OperatorRole.OPERATOR, allowed: ["viewer", "operator"] },
-    { name: "an admin", role: OperatorRole.ADMIN, allowed: ["viewer", "operator", "admin"] },
-  ])("$name may call what is for $allowed, over TLS", async ({ role, allowed }) => {
-    const made = await hub.fleet.createOperator({ name: "alice", role, ...key, ttl: { seconds: 60n } }, CALL);
-    const { validTo } = new X509Certificate(made.certificatePem);
-    expect(Date.parse(validTo)).toBe(Number(made.expiresAt?.seconds) * 1_000);
-    const certificate = { chainPem: made.certificatePem, privateKeyPem };
-    using channel = openChannel({ address: hub.ready.fleetAddress, tls: { caPem: hub.context.caPem, certificate } });
-    const client = createClient(FleetService, channel);
-    for (const descriptor of FleetService.methods) {
-      const { localName, methodKind } = descriptor;
-      // Most of these empty requests are refused, for another reason.
-      const call = Reflect.get(client, localName)({}, CALL);
-      const answer: unknown = await (methodKind === "unary" ? call : call.next()).catch((error: unknown) => error);
-      if (methodKind !== "unary") await call.return();
-      const isRefused = answer instanceof SpanwireError && answer.reason === "ROLE_REQUIRED";
-      expect({ localName, isRefused }).toEqual({
-        localName,
-        isRefused: !allowed.includes(ACCESS.get(methodName(descriptor)) ?? ""),
-      });
-    }
-  });
-
-  test.each([
-    { name: "no key", bad: { publicKey: new Uint8Array(91) } },
-    { name: "a key of another kind", bad: { publicKey: largerSpki() } },
-    { name: "a key with something behind it", bad: { publicKey: new Uint8Array([...publicKey, 0]) } },
-  ])("$name is refused", async ({ bad }) => {
-    const wish = { name: "alice", role: OperatorRole.VIEWER, ...key, ...bad };
-    await expect(hub.fleet.createOperator(wish, CALL)).rejects.toMatchObject({ reason: "BAD_PUBLIC_KEY" });
-  });
-
-  function largerSpki(): Uint8Array<ArrayBuffer> {
-    const pair = generateKeyPairSync("ec", { namedCurve: "P-384" });
-    return new Uint8Array(pair.publicKey.export({ format: "der", type: "spki" }));
-  }
-});
 
 test("says which versions run, and that it leads", async () => {
   const { meshId } = hub.ready;
@@ -350,163 +257,4 @@ test("all state is exported, and no secret with it", async () => {
   const whole = Buffer.concat(exported.map(({ value }) => value)).toString("latin1");
   const secret = Buffer.from(token.secret.reveal());
   for (const encoding of ["latin1", "base64", "hex"] as const) expect(whole).not.toContain(secret.toString(encoding));
-});
-
-const INVALID = "INVALID_REQUEST";
-
-describe("refuses, and says why:", () => {
-  const link = { name: "x", left: {}, right: {} };
-  const policy = (links: object[], defaultLinks: DefaultLinks = DefaultLinks.FULL_MESH) =>
-    ({ policy: { defaultLinks, links } }) as never;
-  const allow = (rule: object) => policy([{ ...link, allow: [{ direction: 1, protocol: 1, ...rule }] }]);
-  const cases: { name: string; reason: string; call: (fleet: RunningHub["fleet"]) => Promise<unknown> }[] = [
-    { name: "a token for no cluster", reason: INVALID, call: (fleet) => fleet.createToken({}, CALL) },
-    { name: "a token for a wildcard", reason: INVALID, call: (fleet) => fleet.createToken({ clusterId: ">" }, CALL) },
-    {
-      name: "a token for no time",
-      reason: INVALID,
-      call: (fleet) => fleet.createToken({ clusterId: "eu", ttl: { seconds: 0n } }, CALL),
-    },
-    {
-      name: "a token for the past",
-      reason: INVALID,
-      call: (fleet) => fleet.createToken({ clusterId: "eu", ttl: { seconds: -1n } }, CALL),
-    },
-    {
-      name: "a token for 8 days",
-      reason: INVALID,
-      call: (fleet) => fleet.createToken({ clusterId: "eu", ttl: { seconds: 8n * 86_400n } }, CALL),
-    },
-    {
-      name: "a token for ordinal 16",
-      reason: INVALID,
-      call: (fleet) => fleet.createToken({ clusterId: "eu", ordinal: 16 }, CALL),
-    },
-    {
-      name: "a token for an ordinal that the mesh has not",
-      reason: "ORDINAL_OUT_OF_RANGE",
-      call: (fleet) => fleet.createToken({ clusterId: "eu", ordinal: 2 }, CALL),
-    },
-    { name: "a token id that is a key", reason: INVALID, call: (fleet) => fleet.revokeToken({ id: "a.b" }, CALL) },
-    {
-      name: "a token that is none",
-      reason: "TOKEN_NOT_FOUND",
-      call: (fleet) => fleet.revokeToken({ id: "0000000000000000" }, CALL),
-    },
-    { name: "no cluster", reason: INVALID, call: (fleet) => fleet.getCluster({}, CALL) },
-    {
-      name: "a cluster that is none",
-      reason: "CLUSTER_NOT_FOUND",
-      call: (fleet) => fleet.getCluster({ id: "none" }, CALL),
-    },
-    {
-      name: "an update of a cluster that is none",
-      reason: "CLUSTER_NOT_FOUND",
-      call: (fleet) => fleet.updateCluster({ id: "none" }, CALL),
-    },
-    {
-      name: "an update to a prefix with host bits",
-      reason: INVALID,
-      call: (fleet) => fleet.updateCluster({ id: "none", prefixes: ["10.0.0.1/8"] }, CALL),
-    },
-    {
-      name: "a revocation of a cluster that is none",
-      reason: "CLUSTER_NOT_FOUND",
-      call: (fleet) => fleet.revokeCluster({ id: "none" }, CALL),
-    },
-    {
-      name: "a reason of 257 characters",
-      reason: INVALID,
-      call: (fleet) => fleet.revokeCluster({ id: "none", reason: "x".repeat(257) }, CALL),
-    },
-    {
-      name: "a revocation of a gateway that is none",
-      reason: "GATEWAY_NOT_FOUND",
-      call: (fleet) => fleet.revokeGateway({ clusterId: "none" }, CALL),
-    },
-    {
-      name: "a revocation of ordinal 16",
-      reason: INVALID,
-      call: (fleet) => fleet.revokeGateway({ clusterId: "none", ordinal: 16 }, CALL),
-    },
-    {
-      name: "a gateway that is none and should drain",
-      reason: "GATEWAY_NOT_FOUND",
-      call: (fleet) => fleet.setDraining({ clusterId: "none", draining: true }, CALL),
-    },
-    {
-      name: "a deletion of a cluster that is none",
-      reason: "CLUSTER_NOT_FOUND",
-      call: (fleet) => fleet.deleteCluster({ id: "none" }, CALL),
-    },
-    {
-      name: "a watch for nothing",
-      reason: INVALID,
-      call: (fleet) => fleet.watchAcknowledgements({}, CALL).next(),
-    },
-    {
-      name: "a watch for 65 tombstones",
-      reason: INVALID,
-      call: (fleet) =>
-        fleet.watchAcknowledgements({ ended: Array.from({ length: 65 }, () => ({ key: "x" })) }, CALL).next(),
-    },
-    { name: "no policy", reason: INVALID, call: (fleet) => fleet.setLinkPolicy({}, CALL) },
-    { name: "a policy without a default", reason: INVALID, call: (fleet) => fleet.setLinkPolicy(policy([], 0), CALL) },
-    {
-      name: "a link without a name",
-      reason: INVALID,
-      call: (fleet) => fleet.setLinkPolicy(policy([{ ...link, name: "" }]), CALL),
-    },
-    {
-      name: "a link without a side",
-      reason: INVALID,
-      call: (fleet) => fleet.setLinkPolicy(policy([{ name: "x", left: {} }]), CALL),
-    },
-    {
-      name: "two links of one name",
-      reason: INVALID,
-      call: (fleet) => fleet.setLinkPolicy(policy([link, link]), CALL),
-    },
-    {
-      name: "ports without a protocol",
-      reason: INVALID,
-      call: (fleet) => fleet.setLinkPolicy(allow({ ports: [{ first: 1, last: 2 }] }), CALL),
-    },
-    {
-      name: "ports the wrong way round",
-      reason: INVALID,
-      call: (fleet) => fleet.setLinkPolicy(allow({ protocol: 2, ports: [{ first: 2, last: 1 }] }), CALL),
-    },
-    {
-      name: "port 65536",
-      reason: INVALID,
-      call: (fleet) => fleet.setLinkPolicy(allow({ protocol: 2, ports: [{ first: 1, last: 65_536 }] }), CALL),
-    },
-    {
-      name: "a source that is no prefix",
-      reason: INVALID,
-      call: (fleet) => fleet.setLinkPolicy(allow({ sources: ["x"] }), CALL),
-    },
-    {
-      name: "a direction of the future",
-      reason: INVALID,
-      call: (fleet) => fleet.setLinkPolicy(allow({ direction: 9 }), CALL),
-    },
-    {
-      name: "an end that carries its own traffic",
-      reason: INVALID,
-      call: (fleet) => fleet.setLinkPolicy(policy([{ ...link, left: { clusters: ["eu"] }, transit: "eu" }]), CALL),
-    },
-    {
-      name: "257 links",
-      reason: INVALID,
-      call: (fleet) =>
-        fleet.setLinkPolicy(policy(Array.from({ length: 257 }, (_, at) => ({ ...link, name: `l${at}` }))), CALL),
-    },
-  ];
-  test.each(cases)("$name", async ({ reason, call }) => {
-    const { generation } = await hub.fleet.getLinkPolicy({}, CALL);
-    await expect(call(hub.fleet)).rejects.toMatchObject({ reason });
-    expect((await hub.fleet.getLinkPolicy({}, CALL)).generation).toBe(generation);
-  });
 });
