@@ -227,6 +227,18 @@ describe("what did not change", () => {
     expect(peers).not.toBe(before?.peers);
     for (const [name, list] of Object.entries(rest)) expect(list, name).toBe(Reflect.get(before ?? {}, name));
   });
+
+  test("is not taken for the same: a gateway that moves and drains leaves the group of its cluster", () => {
+    const map = testMap({ clusters: [EU, US, PLANT] });
+    const local = testLocal(map, "eu");
+    const input = { view: map, local, liveness: new Map() };
+    const compiler = createCompiler();
+    const before = compiler.compile(input)?.desired.clusters.get("us");
+    putStatement(map, US, { ordinal: 0, hosts: ["203.0.113.7"], draining: true });
+    const after = compiler.compile(input, new Set(["us"]))?.desired;
+    expect(after?.clusters.get("us")?.nexthops).not.toEqual(before?.nexthops);
+    expect(after && flatten(after)).toEqual(flatten(compileOnce(map, local).desired));
+  });
 });
 
 test("nothing is compiled from a map that lacks mesh, epoch or link policy", () => {
