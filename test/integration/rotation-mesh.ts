@@ -21,6 +21,7 @@ export const CLUSTERS = ["eu", "us", "plant", "asia"] as const;
 export type ClusterId = (typeof CLUSTERS)[number];
 
 export interface Gateway {
+  readonly host: string;
   readonly cluster: ClusterId;
   readonly ordinal: number;
   readonly kernel: FakeKernel;
@@ -38,6 +39,8 @@ export interface RotationMesh extends AsyncDisposable {
   stop(gateway: Gateway): Promise<void>;
   /** Cuts the host of a gateway off, or connects it again. */
   cut(gateway: Gateway, isCut: boolean): void;
+  /** Leaves a gateway to itself: neither witness nor `unsettled` looks at it any more. */
+  forget(gateway: Gateway): void;
   /** Epochs of the private keys on the disk of a gateway. */
   keysOf(gateway: Gateway): Promise<readonly string[]>;
   /** Every moment since the last call at which one sent what the other could not take. */
@@ -56,6 +59,7 @@ export async function openRotationMesh(): Promise<RotationMesh> {
   const hub = opening.use(await startHubProcess([], { env }));
   const network = new FakeNetwork({ clock: systemClock });
   const gateways: Gateway[] = [];
+  const forgotten: Gateway[] = [];
   const away = new Set<Gateway>();
   const known = new Set<string>();
   const losses = new Set<string>();
@@ -95,7 +99,7 @@ export async function openRotationMesh(): Promise<RotationMesh> {
       ...{ stateDirectory, membership, kernel },
       openProbeSocket: openFor(gateway),
       settings: {
-        endpoints: [{ host: `192.0.2.${1 + 2 * CLUSTERS.indexOf(cluster) + ordinal}`, basePort: 51_820 }],
+        endpoints: [{ host: gateway.host, basePort: 51_820 }],
         ...{ statusEveryMs: 500, lookEveryMs: 1_000 },
         rotation: { drainMs: DRAIN_MS, absentAfterMs: ABSENT_MS },
       },
@@ -110,7 +114,7 @@ export async function openRotationMesh(): Promise<RotationMesh> {
   }, WITNESS_MS);
   opening.defer(() => clearInterval(witness));
   opening.defer(async () => {
-    for (const { agent } of gateways) await agent?.stop();
+    for (const { agent } of [...gateways, ...forgotten]) await agent?.stop();
   });
 
   const resources = opening.move();
@@ -118,7 +122,8 @@ export async function openRotationMesh(): Promise<RotationMesh> {
     ...{ hub, gateways, start },
     async join(cluster, ordinal) {
       const path = join(directory.path, `${cluster}${ordinal}`);
-      const gateway: Gateway = { cluster, ordinal, kernel: new FakeKernel(), directory: path, agent: undefined };
+      const host = `192.0.2.${1 + 2 * CLUSTERS.indexOf(cluster) + ordinal}`;
+      const gateway: Gateway = { cluster, ordinal, host, kernel: new FakeKernel(), directory: path, agent: undefined };
       gateways.push(gateway);
       await start(gateway);
       return gateway;
@@ -130,6 +135,10 @@ export async function openRotationMesh(): Promise<RotationMesh> {
     cut(gateway, isCut) {
       if (isCut) away.add(gateway);
       else away.delete(gateway);
+    },
+    forget(gateway) {
+      gateways.splice(gateways.indexOf(gateway), 1);
+      forgotten.push(gateway);
     },
     async keysOf({ directory: path }) {
       const names = await readdir(path);
