@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execute, lastLines } from "./execute.ts";
 import type { Progress } from "./progress.ts";
+import { Unavailable } from "./unavailable.ts";
 
 export interface GoProgram {
   /** The folder in `test/lab/go` that holds go.mod and go.sum. */
@@ -25,19 +26,23 @@ export async function recipeOf(programs: readonly GoProgram[]): Promise<unknown>
   );
 }
 
-/** Builds a program into `directory`; returns why it could not, or undefined. */
-export async function goBuild(program: GoProgram, directory: string, progress: Progress): Promise<string | undefined> {
+export interface GoBuildOptions {
+  /** The toolchain's path. */
+  readonly go: string;
+  readonly directory: string;
+  readonly progress: Progress;
+}
+
+/** Builds a program into `directory`; throws `Unavailable` when it cannot. */
+export async function goBuild(program: GoProgram, { go, directory, progress }: GoBuildOptions): Promise<void> {
   const { name, ldflags, package: path } = program;
-  const env = { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly -trimpath -buildvcs=false", GOWORK: "off" };
+  const flags = "-mod=readonly -trimpath -buildvcs=false";
+  const env = { CGO_ENABLED: "0", GOFLAGS: flags, GOWORK: "off", GOTOOLCHAIN: "local" };
   const still = setInterval(() => progress(`${name}: still being built`), STILL_MS);
   try {
-    for (const go of ["go", "/usr/local/go/bin/go"]) {
-      const argv = [go, "build", "-ldflags", ldflags, "-o", join(directory, name), path];
-      const { status, stderr } = await execute(argv, { cwd: folderOf(program), env });
-      if (status === 0) return undefined;
-      if (status !== 127) return `go build ${path}: ${lastLines(stderr, 1)}`;
-    }
-    return "no Go";
+    const argv = [go, "build", "-ldflags", ldflags, "-o", join(directory, name), path];
+    const { status, stderr } = await execute(argv, { cwd: folderOf(program), env });
+    if (status !== 0) throw new Unavailable(`${name}: go build ${path}: ${lastLines(stderr, 1)}`);
   } finally {
     clearInterval(still);
   }
