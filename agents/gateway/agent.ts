@@ -434,7 +434,9 @@ export class Agent {
 
   #onOutcome(outcome: Reported): void {
     if ("observed" in outcome) this.#lookAtUsage(outcome.observed.devices);
-    if (outcome.failures.length === 0) this.#rotation.applied(outcome.version);
+    // Whether peers are there is shown by probes; where it sends, by this alone.
+    const sendsAsWanted = outcome.failures.every(({ change }) => change.kind !== "replace-nexthop");
+    if (sendsAsWanted) this.#rotation.applied(outcome.version);
     this.#reporter.onOutcome(outcome, outcome.version === this.#version ? this.#subscription.position : undefined);
   }
 

@@ -5,6 +5,7 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { FleetClient } from "@spanwire/cli/fleet";
+import { PairPhase } from "@spanwire/proto/agent";
 import type { GetRotationResponse } from "@spanwire/proto/fleet";
 import { EpochState } from "@spanwire/proto/record";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
@@ -84,6 +85,20 @@ test("who asks twice gets two rotations, one after the other", async () => {
   const [one, two] = [await ended(first.request), await ended(second.request)];
   expect(two.epoch).toBe(one.epoch + 1n);
   await onEpoch(two.epoch);
+});
+
+test("what a kernel refuses elsewhere does not hold a rotation up; a refused flip does, until it is made", async () => {
+  const { kernel } = mesh.gateways[0] ?? expect.fail("no gateway");
+  const [rule] = (await kernel.network.observe()).rules;
+  if (rule === undefined) throw new Error("no rule");
+  kernel.refuse = ({ kind }) => (kind === "add-rule" || kind === "replace-nexthop" ? "refused by the test" : undefined);
+  kernel.byHand({ kind: "remove-rule", rule });
+  const { request } = await fleet.rotate({}, CALL);
+  const phases = async () => (await ask())?.phases.map(({ phase }) => phase);
+  await expect.poll(phases, PATIENCE).toEqual(expect.arrayContaining([PairPhase.READY, PairPhase.FLIPPED]));
+  kernel.refuse = ({ kind }) => (kind === "add-rule" ? "refused by the test" : undefined);
+  await onEpoch((await ended(request)).epoch);
+  kernel.refuse = () => undefined;
 });
 
 test("a gateway that joins in mid-rotation is part of it", async () => {

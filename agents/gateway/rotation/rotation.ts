@@ -111,7 +111,7 @@ export class Rotation {
     this.#loop?.wake();
   }
 
-  /** The kernel holds all of the wish of this version. */
+  /** The kernel sends as the wish of this version says. */
   applied(version: number): void {
     if (this.#pending.size === 0) return;
     const confirmed = [...this.#pending].flatMap(([name, since]) => (since <= version ? [name] : []));
