@@ -37,7 +37,11 @@ export interface AgentOfGateway extends AsyncDisposable {
   /** How often it has looked since it last started. */
   readonly looks: number;
   readonly state: AgentState;
-  /** Ends it as SIGTERM does, and starts it with other settings beside the former ones. */
+  /** Ends it as SIGKILL does, without a word; `restart` starts it again. */
+  kill(): Promise<void>;
+  /** What SIGTERM does before it ends the agent: resolves when the others send by its sibling. */
+  drain(): Promise<void>;
+  /** Ends it without a word, and starts it with other settings beside the former ones. */
   restart(settings: GatewaySettings): Promise<void>;
   /** What its kernel shows of the gateway of another cluster. */
   peer(other: AgentOfGateway): Promise<ObservedPeer | undefined>;
@@ -99,6 +103,8 @@ export async function startAgent(options: AgentOfGatewayOptions): Promise<AgentO
     get state() {
       return running.agent.state;
     },
+    kill: () => running.stop(),
+    drain: () => running.agent.drain(),
     async restart(changed) {
       await running.stop();
       settings = { ...settings, ...changed };
