@@ -157,15 +157,31 @@ async function stopLeftover({ configFile, log, clock }: NatsChildOptions): Promi
   log.warn({ pid }, "a nats-server of a former hub still runs; stopping it");
   const deadline = clock.now() + STOP_LIMIT_MS;
   process.kill(pid, "SIGTERM");
-  while (await runsWith(pid, configFile)) {
-    if (clock.now() > deadline) process.kill(pid, "SIGKILL");
+  for (;;) {
+    if (await runsWith(pid, configFile)) {
+      if (clock.now() > deadline) process.kill(pid, "SIGKILL");
+    } else if (!(await isEnding(pid))) return;
     await clock.sleep(POLL_MS);
   }
 }
 
 async function runsWith(pid: number, configFile: string): Promise<boolean> {
-  const commandLine = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
-  return commandLine.split("\0").includes(configFile);
+  return (await readCommandLine(pid)).split("\0").includes(configFile);
+}
+
+/**
+ * Whether it still holds its port: a process that ends loses its command line first, then its threads close what they
+ * have open, and what is left is a zombie without other threads (kernel/exit.c, do_exit).
+ */
+async function isEnding(pid: number): Promise<boolean> {
+  if ((await readCommandLine(pid)) !== "") return false; // another one has its pid now
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const status = await readFile(`/proc/${pid}/status`, "utf8").catch(() => "");
+  return threads.length > 1 || (status !== "" && !/^State:\t[ZX]/m.test(status));
+}
+
+function readCommandLine(pid: number): Promise<string> {
+  return readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
 }
 
 function isOver({ exitCode, signalCode }: ChildProcess): boolean {
