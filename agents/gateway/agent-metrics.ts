@@ -1,7 +1,7 @@
 /** @module What Prometheus reads of an agent. */
 import type { Meter } from "@opentelemetry/api";
 import { createGauge } from "@spanwire/runtime/metrics/instruments";
-import type { AgentState } from "./agent.ts";
+import type { AgentState } from "./agent-options.ts";
 
 export function declareAgentMetrics(meter: Meter, read: () => AgentState): void {
   const one = (name: string, help: string, value: (state: AgentState) => number) =>

@@ -9,7 +9,7 @@ import { GatewayStatusSchema } from "@spanwire/proto/agent";
 import type { Acknowledgement } from "@spanwire/proto/record";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type NatsServer, startNats } from "../../test/lab/nats.ts";
-import type { AgentSettings } from "./agent.ts";
+import type { AgentSettings } from "./agent-options.ts";
 import { ensureIdentity } from "./identity/gateway-identity.ts";
 import { findMembership } from "./join/membership.ts";
 import { startTestHub } from "./join/test-hub.ts";

@@ -4,97 +4,38 @@
  * No module state, and no timers but those that something waits for: a thousand agents run in a few processes, each with
  * a connection and a kernel of its own. `main.ts` wires the real ones.
  */
-import type { NatsConnection } from "@nats-io/transport-node";
 import type { Changed } from "@spanwire/core/desired/compile";
-import type { Verdict } from "@spanwire/core/liveness/verdict";
-import type { Verify } from "@spanwire/core/records/crypto";
 import { clusterKey, gatewayKey } from "@spanwire/core/records/key";
 import type { OpenedRecord } from "@spanwire/core/records/open";
 import { RecordMap } from "@spanwire/core/records/record-map";
 import type { GatewayRef } from "@spanwire/core/subjects";
-import type { Clock, Random } from "@spanwire/core/time";
-import type { AdmittedGateway } from "@spanwire/proto/record";
 import { sha256 } from "@spanwire/runtime/crypto/sha256";
-import type { Logger } from "@spanwire/runtime/log/logger";
 import { endWith } from "@spanwire/runtime/loop/end-with";
-import { connectAgent } from "./connection.ts";
+import type { AgentOptions, AgentState } from "./agent-options.ts";
+import { Connection } from "./connection.ts";
 import { Dataplane, type Reported } from "./dataplane/dataplane.ts";
 import { networkFacts } from "./dataplane/local-networks.ts";
 import { type Observed, observe } from "./dataplane/observe.ts";
-import { untilDrained } from "./drain.ts";
-import type { GatewayIdentity } from "./identity/gateway-identity.ts";
+import { hasSibling, isAskedToDrain, untilDrained } from "./drain.ts";
 import type { EpochKey } from "./identity/wireguard-keys.ts";
 import type { Membership } from "./join/membership.ts";
 import { type Renewal, startRenewal } from "./join/renewal.ts";
-import type { Kernel } from "./kernel/port.ts";
 import type { Outlook } from "./liveness/gateway-watch.ts";
-import type { OpenProbeSocket } from "./liveness/probe-socket.ts";
-import { type ProbeCounters, Prober } from "./liveness/prober.ts";
+import { Prober } from "./liveness/prober.ts";
 import { Usage } from "./liveness/usage.ts";
-import { controlAddresses, type DataplaneSettings, type Resolve } from "./local-facts.ts";
+import { controlAddresses } from "./local-facts.ts";
 import { changedClusters, clustersOf, type Planned, Planner } from "./planner.ts";
 import { findEndings, withoutWanted } from "./report/endings.ts";
-import type { ReportedCondition } from "./report/map-conditions.ts";
-import { type Path, Paths } from "./report/paths.ts";
-import { Reporter, type ReporterSettings } from "./report/reporter.ts";
-import { DEFAULT_PAIR_TIMES, type PairTimes } from "./rotation/pair.ts";
+import { Paths } from "./report/paths.ts";
+import { Reporter } from "./report/reporter.ts";
+import { DEFAULT_PAIR_TIMES } from "./rotation/pair.ts";
 import { Rotation } from "./rotation/rotation.ts";
-import { type StatementSettings, statementContent } from "./statement-content.ts";
+import { statementContent } from "./statement-content.ts";
 import { loadStoredMap } from "./subscription/load-stored-map.ts";
 import { MapStore, type StoredPositions } from "./subscription/map-store.ts";
 import { type OwnStatement, openOwnStatement, type StatementContent } from "./subscription/own-statement.ts";
-import type { Position } from "./subscription/position.ts";
 import { Subscription } from "./subscription/subscription.ts";
 import { startUplink, type Uplink } from "./subscription/uplink.ts";
-
-export interface AgentSettings extends StatementSettings, DataplaneSettings, ReporterSettings {
-  /** How often the whole kernel is looked at although nothing has happened; 5 s if absent. */
-  readonly lookEveryMs?: number;
-  /** UDP, the same at every gateway of the mesh. */
-  readonly probePort: number;
-  readonly rotation?: PairTimes;
-}
-
-export interface AgentOptions {
-  readonly stateDirectory: string;
-  readonly membership: Membership;
-  readonly identity: GatewayIdentity;
-  readonly kernel: Kernel;
-  readonly openProbeSocket: OpenProbeSocket;
-  readonly settings: AgentSettings;
-  /** Agents of one process may share one, with the keys it has imported. */
-  readonly verify: Verify;
-  readonly resolve: Resolve;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  /** Joins once more when the hub has forgotten this gateway; absent where only an operator can help. */
-  readonly rejoin?: (() => Promise<Membership>) | undefined;
-  /** Ends the agent; the kernel keeps what it has. */
-  readonly signal: AbortSignal;
-}
-
-/** What metrics and health checks show. */
-export interface AgentState {
-  readonly position: Position;
-  readonly records: number;
-  readonly connected: boolean;
-  readonly reconciles: number;
-  readonly kernelWrites: number;
-  /** Remote gateways by what is seen of them. */
-  readonly verdicts: ReadonlyMap<Verdict, number>;
-  readonly probes: ProbeCounters;
-  /** To the remote clusters that have several gateways. */
-  readonly paths: readonly Path[];
-  readonly failovers: number;
-  readonly conditions: readonly ReportedCondition[];
-  /** What keeps this gateway from its work; undefined when nothing does. */
-  readonly notReady: string | undefined;
-}
-
-/** After NATS was refused for good, or the connection was closed to be opened elsewhere. */
-const RETRY_CONNECT_MS = 60_000;
-const REOPEN_MS = 1_000;
 
 export class Agent {
   readonly #options: AgentOptions;
@@ -110,17 +51,15 @@ export class Agent {
   readonly #paths = new Paths();
   readonly #subscription: Subscription;
   readonly #renewal: Renewal;
+  readonly #connection: Connection;
   readonly #uplink: Uplink;
   readonly #reporter: Reporter;
   #keys: readonly EpochKey[] = [];
-  #nats: NatsConnection | undefined;
   /** Of the newest wish. */
   #version = 0;
   #isResolving = false;
   #isLeaving = false;
   #hasRejoined = false;
-  /** Where the credentials say that NATS is. */
-  #natsPlace: string;
 
   /** Reads what is on disk and plans from it, without a hub; `run` does the rest. */
   static async open(options: AgentOptions): Promise<Agent> {
@@ -146,11 +85,10 @@ export class Agent {
     const { self, map, store, own } = parts;
     const { signal } = this.#ended;
     endWith(options.signal, this.#ended);
-    const shared = { self, clock, random, log, signal, nats: () => this.#nats };
+    const shared = { self, clock, random, log, signal, nats: () => this.#connection.nats };
     this.#options = { ...options, signal };
     this.#self = self;
     this.#map = map;
-    this.#natsPlace = placeOf(membership);
     this.#planner = new Planner(map, self, settings, () => ({
       liveness: this.#prober.liveness,
       pairs: this.#rotation.pairs,
@@ -201,6 +139,7 @@ export class Agent {
       rejoin: options.rejoin,
       onRejoined: () => this.#onRejoined(),
     });
+    this.#connection = new Connection({ ...shared, user: identity.nkey, membership: () => this.#renewal.membership });
     this.#uplink = startUplink({
       ...shared,
       own,
@@ -246,7 +185,7 @@ export class Agent {
       this.#renewal.done,
       this.#uplink.done,
       this.#reporter.done,
-      this.#connect(),
+      this.#connection.run((nats) => this.#subscription.attach(nats)),
     ];
     try {
       await Promise.all(parts);
@@ -263,7 +202,7 @@ export class Agent {
    */
   async drain(): Promise<void> {
     const { kernel, clock, log, signal } = this.#options;
-    if (!this.#hasSibling()) return;
+    if (!hasSibling(this.#map, this.#self)) return;
     this.#isLeaving = true;
     this.#sayState();
     const links = this.#planner.desired?.base.links ?? [];
@@ -281,7 +220,7 @@ export class Agent {
     return {
       position: this.#subscription.position,
       records: this.#map.size,
-      connected: this.#nats !== undefined && !this.#nats.isClosed(),
+      connected: this.#connection.isOpen,
       reconciles: this.#reporter.reconciles,
       kernelWrites: this.#reporter.kernelWrites,
       verdicts: this.#prober.verdicts,
@@ -299,39 +238,9 @@ export class Agent {
     if (this.#map.size > 0) this.#renewal.now(); // it was confirmed once, and what was stored of it is damaged
   }
 
-  async #connect(): Promise<void> {
-    const { identity, clock, random, log, signal } = this.#options;
-    const membership = () => this.#renewal.membership;
-    while (!signal.aborted) {
-      let restMs = REOPEN_MS;
-      try {
-        this.#nats = await connectAgent({
-          self: this.#self,
-          user: identity.nkey,
-          membership,
-          clock,
-          random,
-          log,
-          signal,
-        });
-        this.#subscription.attach(this.#nats);
-        await this.#nats.closed();
-        this.#nats = undefined;
-      } catch (err) {
-        if (signal.aborted) return;
-        restMs = RETRY_CONNECT_MS;
-        log.error({ err, retryInMs: restMs }, "nats cannot be used"); // and the kernel needs none
-      }
-      await clock.sleep(restMs, signal).catch(() => {});
-    }
-  }
-
-  /** A connection is left alone unless the hub says that NATS is elsewhere now. */
   #onRenewed(renewed: Membership): void {
     this.#subscription.told(renewed.mapState);
-    const place = placeOf(renewed);
-    if (place !== this.#natsPlace) void this.#nats?.close();
-    this.#natsPlace = place;
+    this.#connection.follow();
   }
 
   /** Incarnation and ordinal may be others now: everything here began with the former ones. */
@@ -409,21 +318,7 @@ export class Agent {
   }
 
   get #isDraining(): boolean {
-    return this.#isLeaving || this.#options.settings.draining || this.#admitted?.draining === true;
-  }
-
-  get #admitted(): AdmittedGateway | undefined {
-    const { clusterId, ordinal } = this.#self;
-    return this.#map.admissions.get(clusterId)?.gateways.find((each) => each.ordinal === ordinal);
-  }
-
-  /** Whether our cluster has another gateway that has said something. */
-  #hasSibling(): boolean {
-    const { clusterId, ordinal } = this.#self;
-    const gateways = this.#map.admissions.get(clusterId)?.gateways ?? [];
-    return gateways.some(
-      (each) => each.ordinal !== ordinal && this.#map.statements.has(gatewayKey(clusterId, each.ordinal)),
-    );
+    return this.#isLeaving || this.#options.settings.draining || isAskedToDrain(this.#map, this.#self);
   }
 
   #outlook(gateway: string): Outlook {
@@ -488,8 +383,4 @@ interface Parts {
   readonly store: MapStore;
   readonly stored: StoredPositions | undefined;
   readonly own: OwnStatement;
-}
-
-function placeOf({ credentials }: Membership): string {
-  return JSON.stringify([credentials.natsUrls, credentials.natsCaPem]);
 }

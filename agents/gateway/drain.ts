@@ -1,7 +1,27 @@
-/** @module Waits until the others send by other gateways: nothing but probes comes in by the lanes any more. */
+/** @module Whether this gateway is to drain, and when it has: nothing but probes comes in by the lanes any more. */
+import type { MapView } from "@spanwire/core/desired/map-view";
 import { type Counted, isQuiet } from "@spanwire/core/liveness/traffic";
+import { gatewayKey } from "@spanwire/core/records/key";
+import type { GatewayRef } from "@spanwire/core/subjects";
 import type { Clock } from "@spanwire/core/time";
 import type { Kernel } from "./kernel/port.ts";
+
+/** Whether an operator wants it. */
+export function isAskedToDrain(
+  { admissions }: Pick<MapView, "admissions">,
+  { clusterId, ordinal }: GatewayRef,
+): boolean {
+  return admissions.get(clusterId)?.gateways.find((each) => each.ordinal === ordinal)?.draining === true;
+}
+
+/** Whether our cluster has another gateway that has said something. */
+export function hasSibling(
+  { admissions, statements }: Pick<MapView, "admissions" | "statements">,
+  { clusterId, ordinal }: GatewayRef,
+): boolean {
+  const gateways = admissions.get(clusterId)?.gateways ?? [];
+  return gateways.some((each) => each.ordinal !== ordinal && statements.has(gatewayKey(clusterId, each.ordinal)));
+}
 
 export interface DrainOptions {
   readonly wireguard: Pick<Kernel["wireguard"], "observe">;

@@ -1,6 +1,7 @@
 /** @module Many real agents in one process, each with a NATS connection, a state directory and a fake kernel of its own. */
 import type { Verify } from "@spanwire/core/records/crypto";
-import type { Agent, AgentState } from "@spanwire/gateway/agent";
+import type { Agent } from "@spanwire/gateway/agent";
+import type { AgentState } from "@spanwire/gateway/agent-options";
 import { createVerify } from "@spanwire/runtime/crypto/verify";
 import { CountingKernel, type CountingOptions } from "./counting-kernel.ts";
 import type { MemberUser } from "./member-user.ts";

@@ -13,7 +13,7 @@ import { create } from "@bufbuild/protobuf";
 import { DEFAULT_RESILIENT_BUCKETS, DEFAULT_ROUTING } from "@spanwire/core/desired/local-facts";
 import type { Secret } from "@spanwire/core/identity/secret";
 import type { RecordMap } from "@spanwire/core/records/record-map";
-import type { AgentSettings } from "@spanwire/gateway/agent";
+import type { AgentSettings } from "@spanwire/gateway/agent-options";
 import { networkFacts } from "@spanwire/gateway/dataplane/local-networks";
 import { Reconciler } from "@spanwire/gateway/dataplane/reconcile";
 import { ensureIdentity } from "@spanwire/gateway/identity/gateway-identity";

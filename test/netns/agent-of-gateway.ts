@@ -7,7 +7,8 @@ import {
 } from "@spanwire/core/desired/local-facts";
 import { DEFAULT_PROBE_PORT } from "@spanwire/core/liveness/probe";
 import type { Signer } from "@spanwire/core/records/crypto";
-import { Agent, type AgentSettings, type AgentState } from "@spanwire/gateway/agent";
+import { Agent } from "@spanwire/gateway/agent";
+import type { AgentSettings, AgentState } from "@spanwire/gateway/agent-options";
 import { takeDown } from "@spanwire/gateway/dataplane/down";
 import { noteWrites } from "@spanwire/gateway/dataplane/note-writes";
 import { ensureIdentity } from "@spanwire/gateway/identity/gateway-identity";
