@@ -359,8 +359,9 @@ export class Agent {
     if (control.length > 0 && this.#planner.observe({ control })) this.#plan("all");
   }
 
+  /** Without a key nobody could do anything with it. */
   async #statement(): Promise<StatementContent | undefined> {
-    if (!this.#subscription.confirmed) return undefined;
+    if (!this.#subscription.confirmed || this.#keys.length === 0) return undefined;
     return statementContent({ ...this.#options.settings, draining: this.#isDraining }, this.#keys);
   }
 
