@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { CHECKOUT } from "../lab/vm/run.ts";
-import { codeIn, commandsIn, listFiles, type Readme, readReadmes } from "./readmes.ts";
+import { codeIn, commandsIn, listFiles, type Readme, readDocuments } from "./readmes.ts";
 import { runCli } from "./run-cli.ts";
 
 /**
@@ -73,11 +73,11 @@ let files: readonly string[];
 let readmes: readonly Readme[];
 beforeAll(async () => {
   files = await listFiles();
-  readmes = await readReadmes();
+  readmes = await readDocuments("README.md");
 });
 
-test("what READMEs link to or name as a path or file exists", () => {
-  const absent = readmes.flatMap((readme) => {
+test("what READMEs and SECURITY.md link to or name as a path or file exists", async () => {
+  const absent = [...readmes, ...(await readDocuments("SECURITY.md"))].flatMap((readme) => {
     const folder = dirname(readme.path);
     const paths = pathsIn(readme).filter(
       (path) => ![folder, "."].some((from) => existsSync(join(CHECKOUT, from, path))),

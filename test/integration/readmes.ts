@@ -16,8 +16,9 @@ export async function listFiles(): Promise<readonly string[]> {
   return (await executeOrThrow(list, { cwd: CHECKOUT })).trim().split("\n");
 }
 
-export async function readReadmes(): Promise<readonly Readme[]> {
-  const paths = (await listFiles()).filter((path) => path.endsWith("README.md"));
+/** Those of this name, in all folders. */
+export async function readDocuments(name: "README.md" | "SECURITY.md"): Promise<readonly Readme[]> {
+  const paths = (await listFiles()).filter((path) => path.endsWith(name));
   return Promise.all(paths.map(async (path) => ({ path, text: await readFile(join(CHECKOUT, path), "utf8") })));
 }
 
