@@ -1,6 +1,6 @@
 /** @module A real OpenBao for a test: its own ports, its own store, gone with the test. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -114,8 +114,10 @@ export async function startOpenBao({ store, tls }: OpenBaoOptions): Promise<Open
   }
 
   async function kill(signal: NodeJS.Signals): Promise<void> {
-    running.child.kill(signal);
-    if (signal !== "SIGSTOP" && signal !== "SIGCONT") await running.ended;
+    const { child, ended } = running;
+    child.kill(signal);
+    if (signal === "SIGSTOP") await until(() => isStopped(child.pid ?? 0));
+    else if (signal !== "SIGCONT") await ended;
   }
 
   async function start(): Promise<Running> {
@@ -197,4 +199,11 @@ async function until(isTrue: () => Promise<boolean>): Promise<void> {
     if (performance.now() > deadline) throw new Error(`openbao: not ready after ${START_LIMIT_MS / 1000} s`);
     await delay(POLL_MS);
   }
+}
+
+/** With all its threads: one that still runs could answer. */
+async function isStopped(pid: number): Promise<boolean> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const states = threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/status`, "utf8").catch(() => undefined));
+  return (await Promise.all(states)).every((state) => state === undefined || /^State:\tT/m.test(state));
 }

@@ -125,6 +125,7 @@ test.each([
   await member.register(memberToken);
   await revoked.register(revokedToken);
 
+  onTestFinished(() => set.bao.kill("SIGCONT")); // or a failure here would be one of all that follows
   await begin();
   const refusal = (calling: Promise<unknown>) => calling.catch((error: SpanwireError) => error);
   expect(await refusal(joiner.register(joinerToken))).toMatchObject({ reason: "SIGNER_AWAY", retryable: true });
