@@ -35,7 +35,7 @@ const SITES = [
 const RATE = { count: 4, packetsPerSecond: 50 };
 /** So that CI has time for more than the drain. */
 const ROTATION = { drainMs: 2_000, absentAfterMs: 300_000 };
-const LIMIT = { timeoutMs: 180_000, intervalMs: 200 };
+const LIMIT = { timeoutMs: 480_000, intervalMs: 200 };
 const CALL = { timeoutMs: 60_000 };
 
 const open = new AsyncDisposableStack();
