@@ -3,7 +3,10 @@
  * kernel. They use no test library, so that any test runner can run them.
  */
 import { firewallContract } from "./contract/firewall.ts";
-import { networkContract } from "./contract/network.ts";
+import { hostContract } from "./contract/host.ts";
+import { linkContract } from "./contract/links.ts";
+import { nexthopContract } from "./contract/nexthops.ts";
+import { routeContract } from "./contract/routes.ts";
 import { wireGuardContract } from "./contract/wireguard.ts";
 import type { Kernel } from "./port.ts";
 
@@ -21,7 +24,9 @@ export interface ContractNames {
 export function kernelContract(): readonly ContractCase[] {
   return [
     ...wireGuardContract.map((each) => prefixed("wireguard", each)),
-    ...networkContract.map((each) => prefixed("network", each)),
+    ...[...linkContract, ...nexthopContract, ...routeContract, ...hostContract].map((each) =>
+      prefixed("network", each),
+    ),
     ...firewallContract.map((each) => prefixed("firewall", each)),
   ];
 }
