@@ -46,11 +46,16 @@ export async function makeDirectory(): Promise<AsyncDisposable & { readonly path
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
 }
 
-/** Starts a hub in this process and returns when it takes calls. All ports are free ones unless `settings` say. */
-export async function startHub(settings: z.input<typeof hubConfigSchema>): Promise<RunningHub> {
+/**
+ * Starts a hub in this process and returns when it takes calls. All ports are free ones unless `settings` say, and its
+ * directory one of its own, which goes when the hub is disposed of.
+ */
+export async function startHub(settings: Partial<z.input<typeof hubConfigSchema>> = {}): Promise<RunningHub> {
   const binary = await natsServerPath();
-  const { nats, ...rest } = settings;
+  const { dir, nats, ...rest } = settings;
+  await using making = new AsyncDisposableStack();
   const config = hubConfigSchema.parse({
+    dir: dir ?? making.use(await makeDirectory()).path,
     listen: "127.0.0.1",
     registrationPort: 0,
     fleetPort: 0,
@@ -72,6 +77,7 @@ export async function startHub(settings: z.input<typeof hubConfigSchema>): Promi
     stopping.abort();
     await ended;
   };
+  const made = making.move();
   return {
     ready,
     config,
@@ -83,7 +89,10 @@ export async function startHub(settings: z.input<typeof hubConfigSchema>): Promi
       const { token } = await fleet.createToken({ clusterId, ...more }, CALL);
       return parseJoinToken(token);
     },
-    [Symbol.asyncDispose]: stop,
+    async [Symbol.asyncDispose]() {
+      await stop();
+      await made.disposeAsync();
+    },
   };
 }
 

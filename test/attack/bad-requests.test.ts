@@ -3,7 +3,6 @@ import { status } from "@grpc/grpc-js";
 import {
   CALL,
   createTestGateway,
-  makeDirectory,
   openRegistration,
   type RegistrationClient,
   type RunningHub,
@@ -123,14 +122,12 @@ const REFUSALS: ReadonlySet<number | undefined> = new Set([
   status.RESOURCE_EXHAUSTED,
 ]);
 
-let directory: Awaited<ReturnType<typeof makeDirectory>>;
 let hub: RunningHub;
 let operator: Channel;
 let anybody: Channel;
 let client: RegistrationClient;
 beforeAll(async () => {
-  directory = await makeDirectory();
-  hub = await startHub({ dir: directory.path });
+  hub = await startHub();
   operator = openChannel({ address: hub.ready.fleetAddress, tls: clientTlsOf(hub.context) });
   anybody = openChannel({ address: hub.ready.registrationAddress, tls: { caPem: hub.context.caPem } });
   const token = await hub.token("eu");
@@ -141,8 +138,7 @@ beforeAll(async () => {
 afterAll(async () => {
   client?.[Symbol.dispose]();
   for (const channel of [operator, anybody]) channel?.close();
-  await hub?.stop();
-  await directory?.[Symbol.asyncDispose]();
+  await hub?.[Symbol.asyncDispose]();
 });
 
 const services = [

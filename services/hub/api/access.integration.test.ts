@@ -7,19 +7,14 @@ import { createClient } from "@spanwire/runtime/grpc/client";
 import { createTestCa } from "@spanwire/runtime/grpc/test-certificates";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createRequestedKey } from "../authority/requested-key.ts";
-import { CALL, createTestGateway, makeDirectory, type RunningHub, startHub } from "../testing.ts";
+import { CALL, createTestGateway, type RunningHub, startHub } from "../testing.ts";
 import { ACCESS, methodName } from "./authorize.ts";
 
-let directory: Awaited<ReturnType<typeof makeDirectory>>;
 let hub: RunningHub;
 beforeAll(async () => {
-  directory = await makeDirectory();
-  hub = await startHub({ dir: directory.path });
+  hub = await startHub();
 });
-afterAll(async () => {
-  await hub?.stop();
-  await directory?.[Symbol.asyncDispose]();
-});
+afterAll(() => hub?.[Symbol.asyncDispose]());
 
 describe("lets in nobody but operators:", () => {
   const open = (tls: NonNullable<ChannelOptions["tls"]>) => openChannel({ address: hub.ready.fleetAddress, tls });

@@ -15,18 +15,13 @@ import { createRecordingLog } from "@spanwire/runtime/log/recording-log";
 import { jwtAuthenticator } from "@spanwire/runtime/nats/authenticator";
 import { connectNats } from "@spanwire/runtime/nats/connect";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { CALL, createTestGateway, makeDirectory, type RunningHub, startHub, type TestGateway } from "../testing.ts";
+import { CALL, createTestGateway, type RunningHub, startHub, type TestGateway } from "../testing.ts";
 
-let directory: Awaited<ReturnType<typeof makeDirectory>>;
 let hub: RunningHub;
 beforeAll(async () => {
-  directory = await makeDirectory();
-  hub = await startHub({ dir: directory.path });
+  hub = await startHub();
 });
-afterAll(async () => {
-  await hub?.stop();
-  await directory?.[Symbol.asyncDispose]();
-});
+afterAll(() => hub?.[Symbol.asyncDispose]());
 
 let clusters = 0;
 let eu: { readonly id: string; readonly wish: { readonly prefixes: string[] } };
@@ -186,8 +181,7 @@ test("a report is in the status, and a change of it is told to who watches", asy
 });
 
 test("a revocation is followed until each gateway that can be reached has shown the peer absent", async () => {
-  await using own = await makeDirectory();
-  await using other = await startHub({ dir: own.path });
+  await using other = await startHub();
   const joinOther = async (id: string, at: number) => {
     const gateway = createTestGateway();
     return { gateway, joined: await gateway.register(await other.token(id), { prefixes: [`10.${at}.0.0/16`] }) };

@@ -1,17 +1,12 @@
 import { DefaultLinks } from "@spanwire/proto/record";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CALL, makeDirectory, type RunningHub, startHub } from "../testing.ts";
+import { CALL, type RunningHub, startHub } from "../testing.ts";
 
-let directory: Awaited<ReturnType<typeof makeDirectory>>;
 let hub: RunningHub;
 beforeAll(async () => {
-  directory = await makeDirectory();
-  hub = await startHub({ dir: directory.path });
+  hub = await startHub();
 });
-afterAll(async () => {
-  await hub?.stop();
-  await directory?.[Symbol.asyncDispose]();
-});
+afterAll(() => hub?.[Symbol.asyncDispose]());
 
 const INVALID = "INVALID_REQUEST";
 

@@ -99,7 +99,7 @@ export async function followBans(options: BanOptions): Promise<Bans> {
   }
 }
 
-/** Reads the store itself: at least as new as any map that was read before. */
+/** What `GatewayUsers.isBanned` asks. */
 export async function isBannedInStore(registry: RegistryBucket, nkey: string): Promise<boolean> {
   return (await registry.get(`${PREFIX}${nkey}`)) !== undefined;
 }

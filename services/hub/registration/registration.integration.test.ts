@@ -22,16 +22,11 @@ import {
   type TestGateway,
 } from "../testing.ts";
 
-let directory: Awaited<ReturnType<typeof makeDirectory>>;
 let hub: RunningHub;
 beforeAll(async () => {
-  directory = await makeDirectory();
-  hub = await startHub({ dir: directory.path, mesh: { maxGateways: 4 } });
+  hub = await startHub({ mesh: { maxGateways: 4 } });
 });
-afterAll(async () => {
-  await hub?.stop();
-  await directory?.[Symbol.asyncDispose]();
-});
+afterAll(() => hub?.[Symbol.asyncDispose]());
 
 let clusters = 0;
 /** A cluster of its own for each test, with a prefix of its own. */
